@@ -1,0 +1,104 @@
+//! Every timeout, size and count the system is bounded by, in one place, with its unit in its name.
+
+/// The limits of the protocol and of both state machines.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits;
+
+impl Limits {
+    /// People in one room.
+    pub const SEATS: usize = 8;
+    /// Lobby visitors of one room that are told who is inside.
+    pub const WATCHERS: usize = 64;
+    /// Bytes of one WebSocket message, either way.
+    pub const FRAME_BYTES: usize = 64 * 1024;
+    /// Characters of a display name.
+    pub const NAME_CHARS: usize = 40;
+    /// Characters of a chat message.
+    pub const CHAT_CHARS: usize = 4_000;
+    /// Bytes of a session description inside a signal.
+    pub const SDP_BYTES: usize = 40 * 1024;
+    /// Bytes of a candidate line or a media id inside a signal.
+    pub const CANDIDATE_BYTES: usize = 1_024;
+    /// Bytes of a resume token.
+    pub const TOKEN_BYTES: usize = 256;
+
+    /// The server closes a socket that has not said its first message by then.
+    pub const HELLO_WITHIN_MS: u64 = 10_000;
+    /// The client pings when it has said nothing for this long.
+    pub const PING_EVERY_MS: u64 = 2_000;
+    /// The client gives a socket up after this much silence.
+    pub const LINK_DEAD_AFTER_MS: u64 = 6_000;
+    /// The client gives up opening a socket after this long (a lost SYN is sent again after 1, 2 and 4 s).
+    pub const CONNECT_WITHIN_MS: u64 = 3_000;
+    /// A seat that was asked for and has not come by then is asked for on a new socket.
+    pub const SEAT_WITHIN_MS: u64 = 6_000;
+    /// The first retry comes within this time.
+    pub const RETRY_FIRST_MS: u64 = 400;
+    /// No retry waits longer than this.
+    pub const RETRY_CAP_MS: u64 = 4_000;
+    /// A link that stayed up this long starts counting its retries anew.
+    pub const LINK_SETTLED_MS: u64 = 5_000;
+    /// A server's request to come back later is obeyed up to this long.
+    pub const RETRY_HINT_CAP_MS: u64 = 60_000;
+
+    /// Others see a seat as reconnecting after this much silence.
+    pub const AWAY_AFTER_MS: u64 = 6_000;
+    /// A silent seat is given up after this long.
+    pub const LEFT_AFTER_MS: u64 = 12_000;
+
+    /// A peer connection that is not up by then is rebuilt.
+    pub const PC_CONNECT_WITHIN_MS: u64 = 10_000;
+    /// A peer connection may be disconnected this long before it is restarted.
+    pub const PC_DISCONNECTED_MS: u64 = 3_000;
+    /// How much longer the side that does not lead a repair waits before it steps in.
+    pub const PC_FOLLOWER_EXTRA_MS: u64 = 4_000;
+    /// ICE restarts before the connection is rebuilt.
+    pub const ICE_RESTARTS: u8 = 2;
+    /// Candidates held while no description is set; later ones are dropped (the connection still has the others).
+    pub const HELD_CANDIDATES: usize = 64;
+    /// Signals to one peer that wait for their acknowledgement; at the limit the stream starts anew.
+    pub const SIGNALS_UNACKED: usize = 128;
+    /// Unacknowledged signals are sent again after this long.
+    pub const SIGNAL_RESEND_MS: u64 = 1_500;
+
+    /// Chat messages that wait to be stored; at the limit the person is told and keeps the text.
+    pub const OUTBOX: usize = 200;
+    /// Chat messages a page keeps; older ones are read through the history.
+    pub const CHAT_KEPT: usize = 1_000;
+    /// Entries of one page of history.
+    pub const PAGE_ENTRIES: usize = 200;
+    /// Appends of one room that wait for the log; at the limit a chat message is refused as busy.
+    pub const APPENDS_WAITING: usize = 256;
+    /// Notices on screen at once; the oldest makes room.
+    pub const NOTICES: usize = 4;
+    /// How long a passing notice stays.
+    pub const NOTICE_MS: u64 = 6_000;
+    /// People on screen from which on the active speaker comes first.
+    pub const CROWDED_FROM: usize = 5;
+
+    /// Messages a socket may send in one burst.
+    pub const MESSAGE_BURST: u32 = 400;
+    /// Messages a second a socket may send in the long run.
+    pub const MESSAGES_PER_S: u32 = 60;
+    /// Chat messages a seat may send in one burst.
+    pub const CHAT_BURST: u32 = 250;
+    /// Chat messages a second a seat may send in the long run.
+    pub const CHAT_PER_S: u32 = 20;
+    /// Messages waiting to be written to one socket; a reader this slow is closed and may resume.
+    pub const SEND_QUEUE: usize = 256;
+    /// Bytes waiting to be written to one socket.
+    pub const SEND_QUEUE_BYTES: usize = 256 * 1024;
+}
+
+const _: () = assert!(Limits::PING_EVERY_MS * 2 < Limits::LINK_DEAD_AFTER_MS);
+const _: () = assert!(Limits::PING_EVERY_MS * 2 < Limits::AWAY_AFTER_MS);
+const _: () = assert!(Limits::AWAY_AFTER_MS < Limits::LEFT_AFTER_MS);
+const _: () = assert!(Limits::RETRY_FIRST_MS < Limits::RETRY_CAP_MS);
+const _: () = assert!(Limits::RETRY_CAP_MS < Limits::LEFT_AFTER_MS);
+// A character is at most 4 bytes, and JSON writes a control character as six; the rest is the envelope.
+const _: () = assert!(Limits::CHAT_CHARS * 6 + 4_096 < Limits::FRAME_BYTES);
+const _: () = assert!(Limits::SDP_BYTES + 8_192 < Limits::FRAME_BYTES);
+const _: () = assert!(Limits::CHAT_BURST < Limits::MESSAGE_BURST);
+const _: () = assert!(Limits::OUTBOX < Limits::CHAT_BURST as usize);
+const _: () = assert!(Limits::SIGNALS_UNACKED < Limits::MESSAGE_BURST as usize);
+const _: () = assert!(Limits::FRAME_BYTES < Limits::SEND_QUEUE_BYTES);

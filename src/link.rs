@@ -1,0 +1,338 @@
+//! The signalling link: one socket at a time, opened again for as long as the page lives.
+
+use crate::backoff::Backoff;
+use crate::id::SocketEpoch;
+use crate::limits::Limits;
+use crate::rng::Rng;
+use crate::time::Millis;
+use crate::wire::{CloseCode, Retry};
+
+/// Where the link stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinkState {
+    /// Not started.
+    Idle,
+    /// The socket is being opened; given up at `until`.
+    Opening {
+        /// When the attempt counts as failed.
+        until: Millis,
+    },
+    /// The socket is open and the first message is sent; given up at `until`.
+    Greeting {
+        /// When the attempt counts as failed.
+        until: Millis,
+    },
+    /// The server answered.
+    Online {
+        /// Since when.
+        since: Millis,
+        /// When something last arrived.
+        heard: Millis,
+        /// When something was last sent.
+        spoke: Millis,
+    },
+    /// Between two attempts.
+    Waiting {
+        /// When the next one starts.
+        until: Millis,
+    },
+    /// Given up, because the server said that coming back would end the same way.
+    Stopped(CloseCode),
+}
+
+/// What happens to the link.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LinkEvent {
+    /// Open it.
+    Start,
+    /// The socket of this epoch is open.
+    Opened(SocketEpoch),
+    /// Something arrived on the socket of this epoch.
+    Heard(SocketEpoch),
+    /// The server accepted our first message.
+    Greeted,
+    /// Something was sent.
+    Spoke,
+    /// The socket of this epoch is closed.
+    Closed(SocketEpoch, CloseCode, String),
+    /// The network may be back, or somebody asked to try now.
+    TryNow,
+    /// Close it for good.
+    Stop,
+    /// Time has passed.
+    Tick,
+}
+
+/// What must be done for the link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinkEffect {
+    /// Open a socket under this epoch.
+    Open(SocketEpoch),
+    /// Close the socket of this epoch.
+    Close(SocketEpoch),
+    /// Send the first message on the socket of this epoch.
+    Greet,
+    /// Send a ping.
+    Ping,
+    /// The link was up and is down.
+    Lost,
+}
+
+/// The state machine of the link.
+#[derive(Clone, Debug)]
+pub struct Link {
+    state: LinkState,
+    epoch: SocketEpoch,
+    attempt: u32,
+    rng: Rng,
+}
+
+impl Link {
+    /// A link that was not started; `rng` is used for jitter only.
+    #[must_use]
+    pub const fn new(rng: Rng) -> Self {
+        Self { state: LinkState::Idle, epoch: SocketEpoch::from_number(0), attempt: 0, rng }
+    }
+
+    /// Where it stands.
+    #[must_use]
+    pub const fn state(&self) -> LinkState {
+        self.state
+    }
+
+    /// The epoch of the newest socket.
+    #[must_use]
+    pub const fn epoch(&self) -> SocketEpoch {
+        self.epoch
+    }
+
+    /// Attempts since the link was last up.
+    #[must_use]
+    pub const fn attempt(&self) -> u32 {
+        self.attempt
+    }
+
+    /// Whether messages can be sent.
+    #[must_use]
+    pub const fn is_online(&self) -> bool {
+        matches!(self.state, LinkState::Online { .. })
+    }
+
+    /// When to call [`Link::handle`] with [`LinkEvent::Tick`].
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Millis> {
+        match self.state {
+            LinkState::Idle | LinkState::Stopped(_) => None,
+            LinkState::Opening { until } | LinkState::Greeting { until } | LinkState::Waiting { until } => Some(until),
+            LinkState::Online { heard, spoke, .. } => {
+                Some(spoke.plus(Limits::PING_EVERY_MS).min(heard.plus(Limits::LINK_DEAD_AFTER_MS)))
+            }
+        }
+    }
+
+    /// Applies one event.
+    #[must_use]
+    pub fn handle(&mut self, now: Millis, event: LinkEvent) -> Vec<LinkEffect> {
+        match event {
+            LinkEvent::Start => match self.state {
+                LinkState::Idle | LinkState::Stopped(_) => {
+                    self.attempt = 0;
+                    self.open(now)
+                }
+                LinkState::Opening { .. }
+                | LinkState::Greeting { .. }
+                | LinkState::Online { .. }
+                | LinkState::Waiting { .. } => vec![],
+            },
+            LinkEvent::Opened(epoch) => match self.state {
+                LinkState::Opening { until } if epoch == self.epoch => {
+                    self.state = LinkState::Greeting { until: until.max(now.plus(Limits::CONNECT_WITHIN_MS)) };
+                    vec![LinkEffect::Greet]
+                }
+                _ => vec![], // From a socket we already replaced.
+            },
+            LinkEvent::Heard(epoch) => {
+                if let LinkState::Online { heard, .. } = &mut self.state
+                    && epoch == self.epoch
+                {
+                    *heard = now;
+                }
+                vec![]
+            }
+            LinkEvent::Greeted => {
+                if let LinkState::Greeting { .. } = self.state {
+                    self.state = LinkState::Online { since: now, heard: now, spoke: now };
+                }
+                vec![]
+            }
+            LinkEvent::Spoke => {
+                if let LinkState::Online { spoke, .. } = &mut self.state {
+                    *spoke = now;
+                }
+                vec![]
+            }
+            LinkEvent::Closed(epoch, code, reason) => {
+                if epoch != self.epoch || self.is_at_rest() {
+                    return vec![]; // From a socket we already replaced.
+                }
+                self.lost(now, code, &reason)
+            }
+            LinkEvent::TryNow => self.try_now(now),
+            LinkEvent::Stop => {
+                let close = if self.is_at_rest() { vec![] } else { vec![LinkEffect::Close(self.epoch)] };
+                self.state = LinkState::Stopped(CloseCode::Normal);
+                close
+            }
+            LinkEvent::Tick => self.tick(now),
+        }
+    }
+
+    const fn is_at_rest(&self) -> bool {
+        matches!(self.state, LinkState::Idle | LinkState::Waiting { .. } | LinkState::Stopped(_))
+    }
+
+    fn open(&mut self, now: Millis) -> Vec<LinkEffect> {
+        self.epoch = self.epoch.next();
+        self.state = LinkState::Opening { until: now.plus(Limits::CONNECT_WITHIN_MS) };
+        vec![LinkEffect::Open(self.epoch)]
+    }
+
+    fn lost(&mut self, now: Millis, code: CloseCode, reason: &str) -> Vec<LinkEffect> {
+        let mut effects = vec![];
+        if let LinkState::Online { since, .. } = self.state {
+            effects.push(LinkEffect::Lost);
+            if now.since(since) >= Limits::LINK_SETTLED_MS {
+                self.attempt = 0;
+            }
+        }
+        let wait_ms = match code.retry(reason) {
+            Retry::Stop => {
+                self.state = LinkState::Stopped(code);
+                return effects;
+            }
+            // The server's wait is spread a little more, so that equal hints do not meet again.
+            Retry::After(ms) => ms.saturating_add(self.rng.below(Limits::RETRY_FIRST_MS)),
+            Retry::Now => Backoff::LINK.delay_ms(self.attempt, &mut self.rng),
+        };
+        self.attempt = self.attempt.saturating_add(1);
+        self.state = LinkState::Waiting { until: now.plus(wait_ms) };
+        effects
+    }
+
+    /// A connect that hangs is replaced, a wait is cut short; a link that seems up is asked to prove it.
+    fn try_now(&mut self, now: Millis) -> Vec<LinkEffect> {
+        match self.state {
+            LinkState::Waiting { .. } => self.open(now),
+            LinkState::Opening { until } if until.since(now) + 300 < Limits::CONNECT_WITHIN_MS => {
+                let mut effects = vec![LinkEffect::Close(self.epoch)];
+                effects.extend(self.open(now));
+                effects
+            }
+            LinkState::Online { spoke, .. } if now.since(spoke) > 200 => vec![LinkEffect::Ping],
+            LinkState::Idle
+            | LinkState::Opening { .. }
+            | LinkState::Greeting { .. }
+            | LinkState::Online { .. }
+            | LinkState::Stopped(_) => vec![],
+        }
+    }
+
+    fn tick(&mut self, now: Millis) -> Vec<LinkEffect> {
+        match self.state {
+            LinkState::Waiting { until } if now >= until => self.open(now),
+            LinkState::Opening { until } | LinkState::Greeting { until } if now >= until => self.give_up_socket(now),
+            LinkState::Online { heard, .. } if now.since(heard) >= Limits::LINK_DEAD_AFTER_MS => {
+                self.give_up_socket(now)
+            }
+            LinkState::Online { spoke, .. } if now.since(spoke) >= Limits::PING_EVERY_MS => vec![LinkEffect::Ping],
+            LinkState::Idle
+            | LinkState::Opening { .. }
+            | LinkState::Greeting { .. }
+            | LinkState::Online { .. }
+            | LinkState::Waiting { .. }
+            | LinkState::Stopped(_) => vec![],
+        }
+    }
+
+    fn give_up_socket(&mut self, now: Millis) -> Vec<LinkEffect> {
+        let mut effects = vec![LinkEffect::Close(self.epoch)];
+        effects.extend(self.lost(now, CloseCode::Broken, ""));
+        effects
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(ms: u64) -> Millis {
+        Millis::from_unix(ms)
+    }
+
+    fn online() -> Link {
+        let mut link = Link::new(Rng::new(1));
+        assert_eq!(link.handle(at(0), LinkEvent::Start), [LinkEffect::Open(SocketEpoch::from_number(1))]);
+        assert_eq!(link.handle(at(10), LinkEvent::Opened(link.epoch())), [LinkEffect::Greet]);
+        assert_eq!(link.handle(at(20), LinkEvent::Greeted), []);
+        assert!(link.is_online());
+        link
+    }
+
+    #[test]
+    fn an_old_sockets_words_are_dropped() {
+        let mut link = online();
+        let old = link.epoch();
+        let _ = link.handle(at(30), LinkEvent::Closed(old, CloseCode::Broken, String::new()));
+        let _ = link.handle(at(5_000), LinkEvent::Tick);
+        assert_ne!(link.epoch(), old);
+        let before = link.state();
+        assert_eq!(link.handle(at(5_001), LinkEvent::Opened(old)), []);
+        assert_eq!(link.handle(at(5_001), LinkEvent::Closed(old, CloseCode::Replaced, String::new())), []);
+        assert_eq!(link.state(), before);
+    }
+
+    #[test]
+    fn silence_is_noticed_and_a_ping_goes_first() {
+        let mut link = online();
+        assert_eq!(link.next_deadline(), Some(at(2_020)));
+        assert_eq!(link.handle(at(2_020), LinkEvent::Tick), [LinkEffect::Ping]);
+        let _ = link.handle(at(2_020), LinkEvent::Spoke);
+        let effects = link.handle(at(6_020), LinkEvent::Tick);
+        assert_eq!(effects, [LinkEffect::Close(link.epoch()), LinkEffect::Lost]);
+        assert!(matches!(link.state(), LinkState::Waiting { until } if until.since(at(6_020)) <= 400));
+    }
+
+    #[test]
+    fn a_stop_code_stops_and_a_hint_is_obeyed() {
+        let mut link = online();
+        let _ = link.handle(at(50), LinkEvent::Closed(link.epoch(), CloseCode::Restart, "restart retry=2000".into()));
+        assert!(matches!(link.state(), LinkState::Waiting { until } if (2_000..2_400).contains(&until.since(at(50)))));
+        let mut link = online();
+        let _ = link.handle(at(50), LinkEvent::Closed(link.epoch(), CloseCode::Replaced, String::new()));
+        assert_eq!(link.state(), LinkState::Stopped(CloseCode::Replaced));
+        assert_eq!(link.next_deadline(), None);
+    }
+
+    #[test]
+    fn a_link_that_never_settles_keeps_backing_off() {
+        let mut link = Link::new(Rng::new(4));
+        let _ = link.handle(at(0), LinkEvent::Start);
+        for n in 1..=6 {
+            let _ = link.handle(at(n * 10_000), LinkEvent::Opened(link.epoch()));
+            let _ = link.handle(at(n * 10_000), LinkEvent::Greeted);
+            let _ = link.handle(at(n * 10_000), LinkEvent::Closed(link.epoch(), CloseCode::Broken, String::new()));
+            assert_eq!(u64::from(link.attempt()), n);
+            let _ = link.handle(at(n * 10_000 + 5_000), LinkEvent::Tick);
+        }
+    }
+
+    #[test]
+    fn online_again_cuts_the_wait_short() {
+        let mut link = online();
+        let _ = link.handle(at(50), LinkEvent::Closed(link.epoch(), CloseCode::Later, String::new()));
+        assert_eq!(link.handle(at(60), LinkEvent::TryNow), [LinkEffect::Open(link.epoch())]);
+        assert_eq!(link.handle(at(61), LinkEvent::TryNow), [], "a connect that just began is not aborted");
+        let hung = link.epoch();
+        assert_eq!(link.handle(at(1_000), LinkEvent::TryNow), [LinkEffect::Close(hung), LinkEffect::Open(link.epoch())]);
+    }
+}

@@ -1,0 +1,354 @@
+//! The server's side of a room: folds the room's log, seats people, passes signals on, keeps presence true.
+
+mod event;
+mod seating;
+
+pub use event::{AppendOutcome, Claim, RoomEffect, RoomEvent, Ticket};
+
+use crate::bucket::Bucket;
+use crate::id::{ChatId, ConnId, LogEpoch, Offset, PeerId};
+use crate::limits::Limits;
+use crate::time::Millis;
+use crate::wire::{Body, ClientMsg, CloseCode, Entry, Hello, LeaveReason, MediaState, Name, Refusal, Seat, ServerMsg};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Whether a seat's link is up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Link {
+    /// Up, on this socket; `heard` is when something last arrived.
+    Here { conn: ConnId, heard: Millis },
+    /// The socket is open but silent for too long.
+    Silent { conn: ConnId, heard: Millis },
+    /// No socket since then.
+    Away { since: Millis },
+}
+
+/// Somebody with a seat.
+#[derive(Clone, Debug)]
+struct Member {
+    name: Name,
+    media: MediaState,
+    joined: u64,
+    link: Link,
+    chats: Bucket,
+    /// Set while a `Left` entry for this seat is on its way; when to ask again.
+    leaving: Option<Millis>,
+}
+
+impl Member {
+    const fn conn(&self) -> Option<ConnId> {
+        match self.link {
+            Link::Here { conn, .. } | Link::Silent { conn, .. } => Some(conn),
+            Link::Away { .. } => None,
+        }
+    }
+
+    const fn is_here(&self) -> bool {
+        matches!(self.link, Link::Here { .. })
+    }
+
+    fn last_sign(&self) -> Millis {
+        match self.link {
+            Link::Here { heard, .. } | Link::Silent { heard, .. } => heard,
+            Link::Away { since } => since,
+        }
+    }
+}
+
+/// What a socket is in this room.
+#[derive(Clone, Debug)]
+enum Role {
+    /// Looks in from the lobby.
+    Watcher,
+    /// Waits for its `Joined` entry to be folded.
+    Joining { peer: PeerId, hello: Box<Hello> },
+    /// Has this seat; entries up to `sent` were sent. Not live while a page is being read for it.
+    Seated { peer: PeerId, sent: u64, reading: bool },
+}
+
+/// The state machine of one room on one server node.
+#[derive(Debug)]
+pub struct Room {
+    epoch: LogEpoch,
+    head: u64,
+    loaded: bool,
+    members: BTreeMap<PeerId, Member>,
+    conns: BTreeMap<ConnId, Role>,
+}
+
+impl Room {
+    /// A room whose log has this epoch and was not read yet.
+    #[must_use]
+    pub const fn new(epoch: LogEpoch) -> Self {
+        Self { epoch, head: 0, loaded: false, members: BTreeMap::new(), conns: BTreeMap::new() }
+    }
+
+    /// The newest entry folded.
+    #[must_use]
+    pub const fn head(&self) -> Offset {
+        Offset { epoch: self.epoch, seq: self.head }
+    }
+
+    /// Whether nobody is here: no seat, no socket. Such a room may be dropped from memory.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.members.is_empty() && self.conns.is_empty()
+    }
+
+    /// The names in the room, oldest first.
+    #[must_use]
+    pub fn people(&self) -> Vec<Name> {
+        self.by_age().into_iter().map(|(_, member)| member.name.clone()).collect()
+    }
+
+    /// When to call [`Room::handle`] with [`RoomEvent::Tick`].
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Millis> {
+        if !self.loaded {
+            return None;
+        }
+        let deadline = |member: &Member| match (member.leaving, member.link) {
+            (Some(again), _) => again,
+            (None, Link::Here { heard, .. }) => heard.plus(Limits::AWAY_AFTER_MS),
+            (None, Link::Silent { heard, .. }) => heard.plus(Limits::LEFT_AFTER_MS),
+            (None, Link::Away { since }) => since.plus(Limits::LEFT_AFTER_MS),
+        };
+        self.members.values().map(deadline).min()
+    }
+
+    /// Applies one event and says what must happen next.
+    #[must_use]
+    pub fn handle(&mut self, now: Millis, event: RoomEvent) -> Vec<RoomEffect> {
+        match event {
+            RoomEvent::Loaded => self.finish_loading(now),
+            RoomEvent::Watch { conn } => self.watch(conn),
+            RoomEvent::Hello { conn, hello, claim } => self.hello(now, conn, hello, claim),
+            RoomEvent::Message { conn, msg } => self.message(now, conn, msg),
+            RoomEvent::Closed { conn } => self.closed(now, conn),
+            RoomEvent::Folded { offset, entry } => self.fold(now, offset, &entry),
+            RoomEvent::Appended { ticket, outcome } => self.appended(now, ticket, outcome),
+            RoomEvent::Page { conn, entries } => self.page(conn, entries),
+            RoomEvent::Tick => self.tick(now),
+        }
+    }
+
+    /// Seats that were taken when the server stopped wait for their people from now on.
+    fn finish_loading(&mut self, now: Millis) -> Vec<RoomEffect> {
+        self.loaded = true;
+        for member in self.members.values_mut() {
+            if member.conn().is_none() {
+                member.link = Link::Away { since: now };
+            }
+        }
+        vec![]
+    }
+
+    fn message(&mut self, now: Millis, conn: ConnId, msg: ClientMsg) -> Vec<RoomEffect> {
+        if let ClientMsg::Ping { n } = msg {
+            let mut effects = self.heard(now, conn);
+            effects.push(RoomEffect::Send { to: vec![conn], msg: self.pong(n) });
+            return effects;
+        }
+        let Some(Role::Seated { peer, .. }) = self.conns.get(&conn) else {
+            return vec![refuse(conn, Refusal::NoSeat, None)];
+        };
+        let peer = *peer;
+        let mut effects = self.heard(now, conn);
+        match msg {
+            ClientMsg::Watch { .. } | ClientMsg::Hello(_) => effects.push(refuse(conn, Refusal::Seated, None)),
+            ClientMsg::Chat { id, body } => effects.push(self.chat(now, conn, peer, id, body)),
+            ClientMsg::Signal { to, stream, seq, signal } => {
+                effects.extend(self.pass_on(peer, to, ServerMsg::Signal { from: peer, stream, seq, signal }));
+            }
+            ClientMsg::SignalAck { to, stream, seq } => {
+                effects.extend(self.pass_on(peer, to, ServerMsg::SignalAck { from: peer, stream, seq }));
+            }
+            ClientMsg::State { media } => effects.extend(self.set_media(peer, media)),
+            ClientMsg::Range { after } => effects.extend(self.range(conn, after)),
+            ClientMsg::Leave => effects.push(self.give_up(now, peer, LeaveReason::Left)),
+            ClientMsg::Ping { .. } => {} // Answered above.
+        }
+        effects
+    }
+
+    fn pong(&self, n: u64) -> ServerMsg {
+        let away = self.members.iter().filter(|(_, member)| !member.is_here()).map(|(id, _)| *id).collect();
+        ServerMsg::Pong { n, head: self.head(), away }
+    }
+
+    fn heard(&mut self, now: Millis, conn: ConnId) -> Vec<RoomEffect> {
+        let Some(Role::Seated { peer, .. }) = self.conns.get(&conn) else { return vec![] };
+        let peer = *peer;
+        let Some(member) = self.members.get_mut(&peer) else { return vec![] };
+        let was_silent = matches!(member.link, Link::Silent { .. });
+        member.link = Link::Here { conn, heard: now };
+        if was_silent { self.announce(peer, true) } else { vec![] }
+    }
+
+    fn chat(&mut self, now: Millis, conn: ConnId, peer: PeerId, id: ChatId, body: Body) -> RoomEffect {
+        let member = self.members.get_mut(&peer).expect("a seated socket has a member");
+        if !member.chats.take(now) {
+            return refuse(conn, Refusal::TooFast, Some(id));
+        }
+        let entry = Entry::Chat { id, peer, name: member.name.clone(), body, at: now };
+        RoomEffect::Append { ticket: Ticket::Chat { conn, id }, entry }
+    }
+
+    /// A signal reaches nobody but the seat it names, in this room, under the sender's true seat.
+    fn pass_on(&self, from: PeerId, to: PeerId, msg: ServerMsg) -> Option<RoomEffect> {
+        let conn = self.members.get(&to).filter(|_| from != to)?.conn()?;
+        Some(RoomEffect::Send { to: vec![conn], msg })
+    }
+
+    fn set_media(&mut self, peer: PeerId, media: MediaState) -> Option<RoomEffect> {
+        let member = self.members.get_mut(&peer).expect("a seated socket has a member");
+        member.media = media;
+        self.to_others(peer, ServerMsg::State { peer, media })
+    }
+
+    fn give_up(&mut self, now: Millis, peer: PeerId, reason: LeaveReason) -> RoomEffect {
+        let member = self.members.get_mut(&peer).expect("the caller looked the member up");
+        member.leaving = Some(now.plus(2_000));
+        RoomEffect::Append { ticket: Ticket::Left { peer }, entry: Entry::Left { peer, reason, at: now } }
+    }
+
+    fn appended(&mut self, now: Millis, ticket: Ticket, outcome: AppendOutcome) -> Vec<RoomEffect> {
+        match ticket {
+            Ticket::Chat { conn, id } => {
+                let about = Some(id);
+                let msg = match outcome {
+                    AppendOutcome::Stored(offset) => ServerMsg::Ack { id, offset },
+                    AppendOutcome::IdTaken => ServerMsg::Refused { code: Refusal::IdTaken, about },
+                    AppendOutcome::Busy => ServerMsg::Refused { code: Refusal::Busy, about },
+                    AppendOutcome::Away => ServerMsg::Refused { code: Refusal::LogAway, about },
+                };
+                vec![RoomEffect::Send { to: vec![conn], msg }]
+            }
+            Ticket::Joined { conn } => match outcome {
+                AppendOutcome::Stored(_) => vec![], // The fold seats them.
+                AppendOutcome::IdTaken | AppendOutcome::Busy | AppendOutcome::Away => self.close(conn, CloseCode::Later),
+            },
+            Ticket::Left { peer } => {
+                if let (AppendOutcome::Busy | AppendOutcome::Away, Some(member)) =
+                    (outcome, self.members.get_mut(&peer))
+                {
+                    member.leaving = Some(now.plus(2_000));
+                }
+                vec![]
+            }
+        }
+    }
+
+    fn fold(&mut self, now: Millis, offset: Offset, entry: &Entry) -> Vec<RoomEffect> {
+        if offset.epoch != self.epoch || offset.seq != self.head + 1 {
+            return vec![]; // Read twice, or out of a life of the log that is over.
+        }
+        let live = self.live_conns();
+        self.head = offset.seq;
+        let mut effects = vec![];
+        match entry {
+            Entry::Joined { peer, name, media, at } => {
+                effects.extend(self.fold_joined(now, offset, *peer, name, *media, *at));
+            }
+            Entry::Left { peer, .. } => effects.extend(self.fold_left(*peer)),
+            Entry::Chat { .. } => {}
+        }
+        let to: Vec<ConnId> = live.into_iter().filter(|conn| self.conns.contains_key(conn)).collect();
+        for conn in &to {
+            if let Some(Role::Seated { sent, .. }) = self.conns.get_mut(conn) {
+                *sent = offset.seq;
+            }
+        }
+        if !to.is_empty() {
+            // The entry goes before what it causes, so that nobody hears of a seat they were not told of.
+            effects.insert(0, RoomEffect::Send { to, msg: ServerMsg::Event { offset, entry: entry.clone() } });
+        }
+        if !matches!(entry, Entry::Chat { .. }) {
+            effects.extend(self.lobby_news());
+        }
+        effects
+    }
+
+    fn tick(&mut self, now: Millis) -> Vec<RoomEffect> {
+        if !self.loaded {
+            return vec![];
+        }
+        let mut effects = vec![];
+        let due: Vec<PeerId> = self.members.keys().copied().collect();
+        for peer in due {
+            let member = &self.members[&peer];
+            let silent_ms = now.since(member.last_sign());
+            match (member.leaving, member.link) {
+                (Some(again), _) if now < again => {}
+                (Some(_), _) => effects.push(self.give_up(now, peer, LeaveReason::Lost)),
+                (None, Link::Here { conn, heard }) if silent_ms >= Limits::AWAY_AFTER_MS => {
+                    self.members.get_mut(&peer).expect("listed above").link = Link::Silent { conn, heard };
+                    effects.extend(self.announce(peer, false));
+                }
+                (None, Link::Silent { .. } | Link::Away { .. }) if silent_ms >= Limits::LEFT_AFTER_MS => {
+                    effects.push(self.give_up(now, peer, LeaveReason::Lost));
+                }
+                (None, Link::Here { .. } | Link::Silent { .. } | Link::Away { .. }) => {}
+            }
+        }
+        effects
+    }
+
+    /// Tells everyone else that somebody's link went down or came back.
+    fn announce(&self, peer: PeerId, here: bool) -> Vec<RoomEffect> {
+        self.to_others(peer, ServerMsg::Presence { peer, here }).into_iter().collect()
+    }
+
+    fn to_others(&self, peer: PeerId, msg: ServerMsg) -> Option<RoomEffect> {
+        let others = self.members.iter().filter(|(id, _)| **id != peer);
+        let to: Vec<ConnId> = others.filter_map(|(_, member)| member.conn()).collect();
+        if to.is_empty() { None } else { Some(RoomEffect::Send { to, msg }) }
+    }
+
+    fn live_conns(&self) -> Vec<ConnId> {
+        let live = |role: &Role| matches!(role, Role::Seated { reading: false, .. });
+        self.conns.iter().filter(|(_, role)| live(role)).map(|(conn, _)| *conn).collect()
+    }
+
+    fn lobby_news(&self) -> Option<RoomEffect> {
+        let watchers = self.conns.iter().filter(|(_, role)| matches!(role, Role::Watcher));
+        let to: Vec<ConnId> = watchers.map(|(conn, _)| *conn).collect();
+        if to.is_empty() { None } else { Some(RoomEffect::Send { to, msg: self.lobby() }) }
+    }
+
+    fn lobby(&self) -> ServerMsg {
+        ServerMsg::Lobby { people: self.people(), full: self.members.len() >= Limits::SEATS }
+    }
+
+    fn by_age(&self) -> Vec<(PeerId, &Member)> {
+        let mut members: Vec<(PeerId, &Member)> = self.members.iter().map(|(id, member)| (*id, member)).collect();
+        members.sort_by_key(|(_, member)| member.joined);
+        members
+    }
+
+    fn roster_without(&self, peer: PeerId) -> Vec<Seat> {
+        let others = self.by_age().into_iter().filter(|(id, _)| *id != peer);
+        others
+            .map(|(id, member)| Seat {
+                peer: id,
+                name: member.name.clone(),
+                media: member.media,
+                here: member.is_here(),
+                joined: member.joined,
+            })
+            .collect()
+    }
+
+    /// Seats taken or being taken.
+    fn taken(&self) -> usize {
+        let joining = self.conns.values().filter_map(|role| match role {
+            Role::Joining { peer, .. } => Some(*peer),
+            Role::Watcher | Role::Seated { .. } => None,
+        });
+        self.members.keys().copied().chain(joining).collect::<BTreeSet<_>>().len()
+    }
+}
+
+fn refuse(conn: ConnId, code: Refusal, about: Option<ChatId>) -> RoomEffect {
+    RoomEffect::Send { to: vec![conn], msg: ServerMsg::Refused { code, about } }
+}

@@ -1,0 +1,175 @@
+//! How somebody gets a seat, loses it, and is told what they missed.
+
+use super::{Claim, Link, Member, Role, Room, RoomEffect, Ticket, refuse};
+use crate::bucket::Bucket;
+use crate::id::{ConnId, Offset, PeerId};
+use crate::limits::Limits;
+use crate::time::Millis;
+use crate::wire::{CloseCode, Entry, Hello, MediaState, Name, Refusal, ServerMsg};
+
+impl Room {
+    pub(super) fn watch(&mut self, conn: ConnId) -> Vec<RoomEffect> {
+        let watchers = self.conns.values().filter(|role| matches!(role, Role::Watcher)).count();
+        if watchers >= Limits::WATCHERS {
+            return self.close(conn, CloseCode::Later);
+        }
+        self.conns.entry(conn).or_insert(Role::Watcher);
+        vec![RoomEffect::Send { to: vec![conn], msg: self.lobby() }]
+    }
+
+    pub(super) fn hello(&mut self, now: Millis, conn: ConnId, hello: Box<Hello>, claim: Claim) -> Vec<RoomEffect> {
+        match self.conns.get(&conn) {
+            Some(Role::Seated { .. } | Role::Joining { .. }) => return vec![refuse(conn, Refusal::Seated, None)],
+            Some(Role::Watcher) | None => {}
+        }
+        let peer = match claim {
+            Claim::Fresh(peer) | Claim::Held(peer) => peer,
+        };
+        if matches!(claim, Claim::Held(_)) && self.members.contains_key(&peer) {
+            return self.reseat(now, conn, peer, &hello);
+        }
+        if self.taken() >= Limits::SEATS {
+            return self.close(conn, CloseCode::RoomFull);
+        }
+        let entry = Entry::Joined { peer, name: hello.name.clone(), media: hello.media, at: now };
+        self.conns.insert(conn, Role::Joining { peer, hello });
+        vec![RoomEffect::Append { ticket: Ticket::Joined { conn }, entry }]
+    }
+
+    /// The seat was kept: the newer socket takes over and the older one is closed.
+    fn reseat(&mut self, now: Millis, conn: ConnId, peer: PeerId, hello: &Hello) -> Vec<RoomEffect> {
+        let member = self.members.get_mut(&peer).expect("the caller looked the member up");
+        let (old, was_here, old_media) = (member.conn(), member.is_here(), member.media);
+        member.link = Link::Here { conn, heard: now };
+        member.media = hello.media;
+        let mut effects = vec![];
+        if let Some(old) = old {
+            effects.extend(self.close(old, CloseCode::Replaced));
+        }
+        effects.extend(self.seat(conn, peer, hello, true));
+        if !was_here {
+            effects.extend(self.announce(peer, true));
+        }
+        if old_media != hello.media {
+            effects.extend(self.to_others(peer, ServerMsg::State { peer, media: hello.media }));
+        }
+        effects
+    }
+
+    pub(super) fn fold_joined(
+        &mut self,
+        now: Millis,
+        offset: Offset,
+        peer: PeerId,
+        name: &Name,
+        media: MediaState,
+        at: Millis,
+    ) -> Vec<RoomEffect> {
+        let waiting = self.conns.iter().find_map(|(conn, role)| match role {
+            Role::Joining { peer: theirs, hello } if *theirs == peer => Some((*conn, hello.clone())),
+            Role::Joining { .. } | Role::Watcher | Role::Seated { .. } => None,
+        });
+        let link = match &waiting {
+            Some((conn, _)) => Link::Here { conn: *conn, heard: now },
+            None => Link::Away { since: if self.loaded { now } else { at } },
+        };
+        let chats = Bucket::new(now, Limits::CHAT_BURST, Limits::CHAT_PER_S);
+        let member = Member { name: name.clone(), media, joined: offset.seq, link, chats, leaving: None };
+        self.members.insert(peer, member);
+        match waiting {
+            Some((conn, hello)) => self.seat(conn, peer, &hello, false),
+            // Their socket closed before the entry was stored; they have the grace period to come back.
+            None if self.loaded => self.announce(peer, false),
+            None => vec![],
+        }
+    }
+
+    pub(super) fn fold_left(&mut self, peer: PeerId) -> Vec<RoomEffect> {
+        match self.members.remove(&peer).and_then(|member| member.conn()) {
+            Some(conn) => self.close(conn, CloseCode::Silent),
+            None => vec![],
+        }
+    }
+
+    /// Welcomes a socket to a seat and starts sending it what it has not seen.
+    fn seat(&mut self, conn: ConnId, peer: PeerId, hello: &Hello, resumed: bool) -> Vec<RoomEffect> {
+        let head = self.head();
+        let known = hello.resume.as_ref().map(|resume| resume.after).filter(|after| after.seq > 0);
+        let oldest_kept = Offset { epoch: self.epoch, seq: head.seq.saturating_sub(Limits::CHAT_KEPT as u64) };
+        let (from, resync) = match known {
+            Some(after) if after.epoch == self.epoch && after.seq <= head.seq => (after, false),
+            Some(_) => (oldest_kept, true),
+            None => (oldest_kept, false),
+        };
+        let roster = self.roster_without(peer);
+        let mut effects = vec![RoomEffect::Welcome { conn, peer, resumed, roster, head, from }];
+        if resync {
+            effects.push(RoomEffect::Send { to: vec![conn], msg: ServerMsg::Resync { from } });
+        }
+        self.conns.insert(conn, Role::Seated { peer, sent: from.seq, reading: true });
+        effects.push(RoomEffect::Read { conn, after: from });
+        effects
+    }
+
+    /// Somebody noticed a gap, or knows another life of the log.
+    pub(super) fn range(&mut self, conn: ConnId, after: Offset) -> Vec<RoomEffect> {
+        let head = self.head();
+        let Some(Role::Seated { sent, reading, .. }) = self.conns.get_mut(&conn) else { return vec![] };
+        if *reading {
+            return vec![]; // A page is on its way already.
+        }
+        let mut effects = vec![];
+        let from = if after.epoch == head.epoch && after.seq <= head.seq {
+            after
+        } else {
+            let from = Offset { epoch: head.epoch, seq: head.seq.saturating_sub(Limits::CHAT_KEPT as u64) };
+            effects.push(RoomEffect::Send { to: vec![conn], msg: ServerMsg::Resync { from } });
+            from
+        };
+        (*sent, *reading) = (from.seq, true);
+        effects.push(RoomEffect::Read { conn, after: from });
+        effects
+    }
+
+    pub(super) fn page(&mut self, conn: ConnId, entries: Vec<(Offset, Entry)>) -> Vec<RoomEffect> {
+        let head = self.head();
+        let Some(Role::Seated { sent, reading, .. }) = self.conns.get_mut(&conn) else { return vec![] };
+        let mut effects = vec![];
+        for (offset, entry) in entries {
+            // The log may be ahead of our fold; what is past it comes live.
+            if offset.epoch == head.epoch && offset.seq == *sent + 1 && offset.seq <= head.seq {
+                *sent = offset.seq;
+                effects.push(RoomEffect::Send { to: vec![conn], msg: ServerMsg::Event { offset, entry } });
+            }
+        }
+        if *sent < head.seq && !effects.is_empty() {
+            effects.push(RoomEffect::Read { conn, after: Offset { epoch: head.epoch, seq: *sent } });
+            return effects;
+        }
+        *reading = false;
+        let at = Offset { epoch: head.epoch, seq: *sent };
+        if *sent < head.seq {
+            // The log does not give what it gave before: closing makes them resume, silence would lose entries.
+            return self.close(conn, CloseCode::Internal);
+        }
+        effects.push(RoomEffect::Send { to: vec![conn], msg: ServerMsg::CaughtUp { at } });
+        effects
+    }
+
+    pub(super) fn closed(&mut self, now: Millis, conn: ConnId) -> Vec<RoomEffect> {
+        let Some(Role::Seated { peer, .. }) = self.conns.remove(&conn) else { return vec![] };
+        match self.members.get_mut(&peer) {
+            Some(member) if member.conn() == Some(conn) => {
+                let was_here = member.is_here();
+                member.link = Link::Away { since: now };
+                if was_here { self.announce(peer, false) } else { vec![] }
+            }
+            Some(_) | None => vec![], // A newer socket has the seat, or nobody.
+        }
+    }
+
+    pub(super) fn close(&mut self, conn: ConnId, code: CloseCode) -> Vec<RoomEffect> {
+        self.conns.remove(&conn);
+        vec![RoomEffect::Close { conn, code }]
+    }
+}

@@ -1,0 +1,63 @@
+//! Everything a person's page can ask the browser for, as one closed list.
+
+use super::event::Keepsake;
+use crate::id::{PcEpoch, PeerId, RoomId, SocketEpoch};
+use crate::view::MediaKind;
+use crate::wire::{Candidate, IceServer, Sdp};
+
+/// What to start: which kinds, and which device of each (`None` for the usual one).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Capture {
+    /// The microphone, if wanted.
+    pub audio: Option<Option<String>>,
+    /// The camera, if wanted.
+    pub video: Option<Option<String>>,
+}
+
+/// One thing to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Read what is remembered of this room and report with [`super::Event::Entered`]. The texts are the name in the
+    /// link and whether the link asks to go straight in.
+    Recall(RoomId, String, bool),
+    /// Open a socket under this epoch.
+    OpenSocket(SocketEpoch),
+    /// Send a frame on the socket of this epoch.
+    SendText(SocketEpoch, String),
+    /// Close the socket of this epoch; nothing it says counts any more.
+    CloseSocket(SocketEpoch),
+    /// Make a peer connection.
+    OpenPc(PeerId, PcEpoch, Vec<IceServer>),
+    /// Drop a peer connection.
+    ClosePc(PeerId, PcEpoch),
+    /// Make an offer (with new ICE credentials if true) and report it.
+    CreateOffer(PeerId, PcEpoch, bool),
+    /// Apply an offer, make the answer and report it.
+    ApplyOffer(PeerId, PcEpoch, Sdp),
+    /// Apply an answer and report.
+    ApplyAnswer(PeerId, PcEpoch, Sdp),
+    /// Add a candidate.
+    AddCandidate(PeerId, PcEpoch, Candidate),
+    /// Use these ICE servers from the next gathering on.
+    SetIce(Vec<IceServer>),
+    /// Start microphone, camera or both and report each.
+    Capture(Capture),
+    /// Stop a device and free it.
+    Release(MediaKind),
+    /// Let the running microphone through.
+    Unmute,
+    /// Send silence and keep the microphone running.
+    Mute,
+    /// Hear through this device.
+    SetSpeaker(String),
+    /// Show this person's stream in their tile; `None` is oneself.
+    Attach(Option<PeerId>),
+    /// Remember the name in this browser.
+    SaveName(String),
+    /// Remember the seat in this tab.
+    SaveSeat(RoomId, Keepsake),
+    /// Forget the seat.
+    ForgetSeat(RoomId),
+    /// Copy the room's link and report with [`super::Intent::LinkCopied`].
+    CopyLink(RoomId),
+}

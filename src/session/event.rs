@@ -1,0 +1,122 @@
+//! Everything that can happen to a person's page, as one closed list.
+
+use crate::id::{PcEpoch, PeerId, RoomId, SocketEpoch};
+use crate::peer::RtcEvent;
+use crate::view::{Devices, MediaKind, MediaProblem};
+use crate::wire::{CloseCode, MediaState, Token};
+
+/// What a tab remembers of its seat across a reload.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Keepsake {
+    /// Opens the seat again.
+    pub token: Token,
+    /// The name used.
+    pub name: String,
+    /// Whether microphone and camera were on: a reload never switches one on.
+    pub media: MediaState,
+}
+
+/// What the page finds when it enters a room.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Entrance {
+    /// The name in the link, or else the one remembered.
+    pub name: String,
+    /// The link asks to go straight in.
+    pub join: bool,
+    /// This tab had a seat in this room.
+    pub keepsake: Option<Keepsake>,
+    /// Set when this page can never open a camera or microphone.
+    pub barred: Option<MediaProblem>,
+}
+
+/// What happens on a socket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SocketEvent {
+    /// It is open.
+    Opened,
+    /// A frame arrived.
+    Text(String),
+    /// It is closed, with the code and the reason.
+    Closed(CloseCode, String),
+}
+
+/// What happens to microphone, camera and speakers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MediaEvent {
+    /// It runs, on the device with this id.
+    Started(MediaKind, String),
+    /// It could not be started.
+    Failed(MediaKind, MediaProblem),
+    /// It stopped by itself: unplugged, or taken by the system.
+    Ended(MediaKind),
+    /// The devices one can choose from changed.
+    Devices(Devices),
+    /// How loud somebody is, 0 to 100; `None` is oneself.
+    Level(Option<PeerId>, u8),
+}
+
+/// What happens to the network and the page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NetEvent {
+    /// The browser says the network is back, or the page woke up.
+    Online,
+    /// The browser says the network is gone: a hint, never a verdict.
+    Offline,
+}
+
+/// What the person wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Intent {
+    /// Go to a room: the lobby is shown. The driver answers with [`Event::Entered`].
+    Enter(RoomId, String, bool),
+    /// Leave the page.
+    Exit,
+    /// Take a seat under this name.
+    Join(String),
+    /// Leave the call.
+    Leave,
+    /// Switch the microphone.
+    ToggleMicrophone,
+    /// Switch the camera.
+    ToggleCamera,
+    /// Use this device.
+    ChooseDevice(MediaKind, String),
+    /// Hear through this device.
+    ChooseSpeaker(String),
+    /// Send a chat message.
+    Say(String),
+    /// Open the chat panel.
+    OpenChat,
+    /// Close the chat panel.
+    CloseChat,
+    /// Copy the link to this room.
+    CopyLink,
+    /// The browser copied it, or could not.
+    LinkCopied(bool),
+    /// A tile is on screen: `None` is oneself.
+    TileShown(Option<PeerId>),
+    /// Try to reach the server now.
+    TryNow,
+    /// Take a notice away.
+    Dismiss(u64),
+}
+
+/// Everything that can happen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The driver read what the page remembers of this room.
+    Entered(RoomId, Entrance),
+    /// Something on the socket of this epoch.
+    Socket(SocketEpoch, SocketEvent),
+    /// Something on this person's connection of this epoch.
+    Rtc(PeerId, PcEpoch, RtcEvent),
+    /// Something with microphone, camera or speakers.
+    Media(MediaEvent),
+    /// Something with the network.
+    Net(NetEvent),
+    /// The person wants something.
+    Intent(Intent),
+    /// Time has passed.
+    Tick,
+}

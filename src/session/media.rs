@@ -1,0 +1,250 @@
+//! The own microphone and camera: what the person wants, what runs, and what to do when a device fails.
+
+use super::{Capture, Effect, MediaEvent, Session};
+use crate::id::PeerId;
+use crate::time::Millis;
+use crate::view::{DeviceState, Devices, MediaKind, MediaProblem, SelfView};
+use crate::wire::{ClientMsg, MediaState};
+use std::sync::Arc;
+
+/// One input: what is wanted and what runs.
+#[derive(Clone, Debug)]
+struct Input {
+    /// The person's intent. Nothing but the person changes it.
+    wanted: bool,
+    running: bool,
+    starting: bool,
+    problem: Option<MediaProblem>,
+    device: Option<String>,
+}
+
+impl Default for Input {
+    fn default() -> Self {
+        Self { wanted: true, running: false, starting: false, problem: None, device: None }
+    }
+}
+
+impl Input {
+    const fn state(&self) -> DeviceState {
+        match (self.wanted, self.running, self.problem) {
+            (false, _, _) => DeviceState::Off,
+            (true, true, _) => DeviceState::On,
+            (true, false, Some(problem)) => DeviceState::Failed(problem),
+            (true, false, None) => DeviceState::Starting,
+        }
+    }
+
+    const fn flows(&self) -> bool {
+        self.wanted && self.running
+    }
+}
+
+/// Both inputs and the speaker.
+#[derive(Debug, Default)]
+pub(super) struct Media {
+    microphone: Input,
+    camera: Input,
+    devices: Arc<Devices>,
+    barred: Option<MediaProblem>,
+}
+
+impl Media {
+    pub(super) fn set_barred(&mut self, barred: Option<MediaProblem>) {
+        self.barred = barred;
+        if barred.is_some() {
+            (self.microphone.problem, self.camera.problem) = (barred, barred);
+        }
+    }
+
+    pub(super) fn set_wanted(&mut self, media: MediaState) {
+        (self.microphone.wanted, self.camera.wanted) = (media.audio, media.video);
+    }
+
+    /// What the others are told.
+    pub(super) const fn state(&self) -> MediaState {
+        MediaState { audio: self.microphone.wanted && self.microphone.problem.is_none(), video: self.camera.wanted && self.camera.problem.is_none() }
+    }
+
+    pub(super) fn devices(&self) -> Arc<Devices> {
+        Arc::clone(&self.devices)
+    }
+
+    pub(super) fn view(&self, name: &str, peer: Option<PeerId>, speaking: bool) -> SelfView {
+        SelfView {
+            name: name.to_owned(),
+            peer,
+            microphone: self.microphone.state(),
+            camera: self.camera.state(),
+            speaking: speaking && self.microphone.flows(),
+        }
+    }
+
+    /// Starts what is wanted and does not run, with one question to the person for both.
+    pub(super) fn start(&mut self) -> Vec<Effect> {
+        if self.barred.is_some() {
+            return vec![];
+        }
+        let mut capture = Capture::default();
+        for (input, slot) in [(&mut self.microphone, &mut capture.audio), (&mut self.camera, &mut capture.video)] {
+            if input.wanted && !input.running && !input.starting {
+                input.starting = true;
+                *slot = Some(input.device.clone());
+            }
+        }
+        if capture == Capture::default() { vec![] } else { vec![Effect::Capture(capture)] }
+    }
+
+    /// Frees both devices; what is wanted stays.
+    pub(super) fn stop(&mut self) -> Vec<Effect> {
+        for input in [&mut self.microphone, &mut self.camera] {
+            (input.running, input.starting) = (false, false);
+        }
+        vec![Effect::Release(MediaKind::Audio), Effect::Release(MediaKind::Video)]
+    }
+
+    const fn input(&mut self, kind: MediaKind) -> &mut Input {
+        match kind {
+            MediaKind::Audio => &mut self.microphone,
+            MediaKind::Video => &mut self.camera,
+        }
+    }
+
+    fn restart(&mut self, kind: MediaKind) -> Vec<Effect> {
+        if self.barred.is_some() {
+            return vec![];
+        }
+        let input = self.input(kind);
+        (input.running, input.starting, input.problem) = (false, true, None);
+        let device = Some(input.device.clone());
+        let capture = match kind {
+            MediaKind::Audio => Capture { audio: device, video: None },
+            MediaKind::Video => Capture { audio: None, video: device },
+        };
+        vec![Effect::Capture(capture)]
+    }
+
+    pub(super) fn choose(&mut self, kind: MediaKind, id: String) -> Vec<Effect> {
+        self.input(kind).device = Some(id).filter(|id| !id.is_empty());
+        if self.input(kind).wanted { self.restart(kind) } else { vec![] }
+    }
+
+    pub(super) fn choose_speaker(&mut self, id: String) -> Vec<Effect> {
+        Arc::make_mut(&mut self.devices).speaker.clone_from(&id);
+        vec![Effect::SetSpeaker(id)]
+    }
+
+    fn started(&mut self, kind: MediaKind, id: String) -> Vec<Effect> {
+        let input = self.input(kind);
+        (input.running, input.starting, input.problem) = (true, false, None);
+        let wanted = input.wanted;
+        let devices = Arc::make_mut(&mut self.devices);
+        match kind {
+            MediaKind::Audio => devices.microphone = id,
+            MediaKind::Video => devices.camera = id,
+        }
+        match (kind, wanted) {
+            (MediaKind::Audio, true) => vec![Effect::Unmute],
+            // Switched off while it was starting.
+            (MediaKind::Audio, false) => vec![Effect::Mute],
+            (MediaKind::Video, true) => vec![],
+            (MediaKind::Video, false) => {
+                self.camera.running = false;
+                vec![Effect::Release(MediaKind::Video)]
+            }
+        }
+    }
+}
+
+impl Session {
+    pub(super) fn media_event(&mut self, now: Millis, event: MediaEvent) -> Vec<Effect> {
+        let before = self.media.state();
+        let mut effects = match event {
+            MediaEvent::Started(kind, id) => self.media.started(kind, id),
+            MediaEvent::Failed(kind, problem) => self.device_failed(now, kind, problem),
+            MediaEvent::Ended(kind) => self.device_ended(now, kind),
+            MediaEvent::Devices(found) => {
+                let known = &self.media.devices;
+                let (camera, microphone, speaker) =
+                    (known.camera.clone(), known.microphone.clone(), known.speaker.clone());
+                self.media.devices = Arc::new(Devices { camera, microphone, speaker, ..found });
+                vec![]
+            }
+            MediaEvent::Level(who, level) => {
+                self.hear(now, who, level);
+                vec![]
+            }
+        };
+        effects.extend(self.tell_media(now, before));
+        effects
+    }
+
+    fn device_failed(&mut self, now: Millis, kind: MediaKind, problem: MediaProblem) -> Vec<Effect> {
+        let input = self.media.input(kind);
+        (input.running, input.starting) = (false, false);
+        if input.device.take().is_some() && problem != MediaProblem::Denied {
+            return self.media.restart(kind); // The chosen device is gone: the usual one will do.
+        }
+        input.problem = Some(problem);
+        if input.wanted { self.notify(now, problem.advice(kind)) } else { vec![] }
+    }
+
+    fn device_ended(&mut self, now: Millis, kind: MediaKind) -> Vec<Effect> {
+        let input = self.media.input(kind);
+        if !input.running {
+            return vec![];
+        }
+        (input.running, input.device) = (false, None);
+        if !input.wanted {
+            return vec![];
+        }
+        let text = match kind {
+            MediaKind::Audio => "The microphone is gone. Switching to another one.",
+            MediaKind::Video => "The camera is gone. Switching to another one.",
+        };
+        let mut effects = self.notify(now, text);
+        effects.extend(self.media.restart(kind));
+        effects
+    }
+
+    pub(super) fn toggle_microphone(&mut self, now: Millis) -> Vec<Effect> {
+        let before = self.media.state();
+        let input = &mut self.media.microphone;
+        input.wanted = !input.wanted || input.problem.is_some();
+        let mut effects = match (input.wanted, input.running) {
+            (true, true) => vec![Effect::Unmute],
+            (false, _) => vec![Effect::Mute],
+            (true, false) => self.media.restart(MediaKind::Audio),
+        };
+        let text = if self.media.microphone.wanted { "Microphone on." } else { "Microphone off." };
+        self.announce(text);
+        effects.extend(self.tell_media(now, before));
+        effects
+    }
+
+    pub(super) fn toggle_camera(&mut self, now: Millis) -> Vec<Effect> {
+        let before = self.media.state();
+        let input = &mut self.media.camera;
+        input.wanted = !input.wanted || input.problem.is_some();
+        let mut effects = if input.wanted {
+            self.media.restart(MediaKind::Video)
+        } else {
+            input.running = false;
+            vec![Effect::Release(MediaKind::Video)]
+        };
+        let text = if self.media.camera.wanted { "Camera on." } else { "Camera off." };
+        self.announce(text);
+        effects.extend(self.tell_media(now, before));
+        effects
+    }
+
+    /// Tells the others, and this tab's memory, what changed.
+    fn tell_media(&mut self, now: Millis, before: MediaState) -> Vec<Effect> {
+        let media = self.media.state();
+        if media == before || self.seat.is_none() {
+            return vec![];
+        }
+        let mut effects = self.send(now, &ClientMsg::State { media });
+        effects.extend(self.room.clone().and_then(|room| self.save_seat(room)));
+        effects
+    }
+}

@@ -1,0 +1,499 @@
+//! The client's side of a call: one state machine over link, people, media and chat, each with its own life.
+
+mod chat;
+mod effect;
+mod event;
+mod media;
+mod people;
+
+pub use effect::{Capture, Effect};
+pub use event::{Entrance, Event, Intent, Keepsake, MediaEvent, NetEvent, SocketEvent};
+
+use crate::id::{Offset, PeerId, RoomId};
+use crate::inbox::Inbox;
+use crate::limits::Limits;
+use crate::link::{Link, LinkEffect, LinkEvent, LinkState};
+use crate::rng::Rng;
+use crate::speech::Speech;
+use crate::time::Millis;
+use crate::view::{CallView, LinkView, LobbyView, Notice, Phase};
+use crate::wire::{
+    ClientMsg, CloseCode, Hello, IceServer, Name, PROTOCOL_VERSION, Resume, ServerMsg, Token, Welcome, decode, encode,
+};
+use chat::Chat;
+use media::Media;
+use people::Person;
+use std::collections::BTreeMap;
+
+/// The seat we hold, from the first `welcome` on.
+#[derive(Clone, Debug)]
+struct OwnSeat {
+    peer: PeerId,
+    token: Token,
+    ice: Vec<IceServer>,
+}
+
+/// The root of the client. Feed it events, run its effects, show its view.
+#[derive(Debug)]
+pub struct Session {
+    room: Option<RoomId>,
+    phase: Phase,
+    name: String,
+    link: Link,
+    /// Whether the first message on this socket asked for a seat, not for the lobby.
+    greeted_for_seat: bool,
+    seat: Option<OwnSeat>,
+    /// A token kept from before a reload.
+    kept_token: Option<Token>,
+    log: Offset,
+    inbox: Inbox,
+    asked_range: bool,
+    /// Entries up to here were in the log before this page came: not unread, not news.
+    history: u64,
+    /// When a seat that was asked for must have come.
+    seat_by: Option<Millis>,
+    people: BTreeMap<PeerId, Person>,
+    media: Media,
+    my_voice: Speech,
+    chat: Chat,
+    lobby: Option<LobbyView>,
+    notices: Vec<Notice>,
+    announcement: (u64, String),
+    rng: Rng,
+}
+
+impl Session {
+    /// A page that has entered no room. `seed` feeds jitter and message ids.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        let mut rng = Rng::new(seed);
+        let link = Link::new(Rng::new(rng.next_u64()));
+        Self {
+            room: None,
+            phase: Phase::Lobby,
+            name: String::new(),
+            link,
+            greeted_for_seat: false,
+            seat: None,
+            kept_token: None,
+            log: Offset::default(),
+            inbox: Inbox::default(),
+            asked_range: false,
+            history: 0,
+            seat_by: None,
+            people: BTreeMap::new(),
+            media: Media::default(),
+            my_voice: Speech::default(),
+            chat: Chat::default(),
+            lobby: None,
+            notices: vec![],
+            announcement: (0, String::new()),
+            rng,
+        }
+    }
+
+    /// Applies one event and says what must happen next. The only way in.
+    #[must_use]
+    pub fn handle(&mut self, now: Millis, event: Event) -> Vec<Effect> {
+        match event {
+            Event::Entered(room, entrance) => self.entered(now, room, entrance),
+            Event::Socket(epoch, event) => {
+                if epoch != self.link.epoch() {
+                    return vec![]; // From a socket we already replaced.
+                }
+                match event {
+                    SocketEvent::Opened => self.link(now, LinkEvent::Opened(epoch)),
+                    SocketEvent::Text(text) => {
+                        let mut effects = self.link(now, LinkEvent::Heard(epoch));
+                        effects.extend(self.text(now, &text));
+                        effects
+                    }
+                    SocketEvent::Closed(code, reason) => self.link(now, LinkEvent::Closed(epoch, code, reason)),
+                }
+            }
+            Event::Rtc(peer, epoch, event) => self.rtc(now, peer, epoch, event),
+            Event::Media(event) => self.media_event(now, event),
+            Event::Net(NetEvent::Online) => self.link(now, LinkEvent::TryNow),
+            Event::Net(NetEvent::Offline) => vec![], // A hint only: the link finds out by itself.
+            Event::Intent(intent) => self.intent(now, intent),
+            Event::Tick => self.tick(now),
+        }
+    }
+
+    /// When to call [`Session::handle`] with [`Event::Tick`] if nothing else happens.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Millis> {
+        let people = self.people.values().filter_map(Person::next_deadline);
+        let notices = self.notices.iter().map(|notice| notice.until);
+        let chat = self.chat.next_deadline().filter(|_| self.link.is_online());
+        self.link.next_deadline().into_iter().chain(people).chain(notices).chain(chat).chain(self.seat_by).min()
+    }
+
+    /// What the person sees now.
+    #[must_use]
+    pub fn view(&self) -> CallView {
+        CallView {
+            room: self.room.clone(),
+            phase: self.phase,
+            link: self.link_view(),
+            me: self.media.view(&self.name, self.seat.as_ref().map(|seat| seat.peer), self.my_voice.is_speaking()),
+            lobby: self.lobby.clone(),
+            tiles: self.tiles(),
+            chat: self.chat.lines(),
+            chat_open: self.chat.is_open(),
+            unread: self.chat.unread(),
+            devices: self.media.devices(),
+            notices: self.notices.clone(),
+            announcement: self.announcement.clone(),
+        }
+    }
+
+    /// Chat messages that are not stored yet.
+    #[must_use]
+    pub fn unsent(&self) -> usize {
+        self.chat.waiting()
+    }
+
+    /// Signals that wait for their acknowledgement, the longest queue of all people.
+    #[must_use]
+    pub fn unacked_signals(&self) -> usize {
+        self.people.values().map(|person| person.peer.unacked()).max().unwrap_or(0)
+    }
+
+    const fn link_view(&self) -> LinkView {
+        match self.link.state() {
+            LinkState::Online { .. } => LinkView::Online,
+            LinkState::Idle => LinkView::Connecting,
+            LinkState::Opening { .. } | LinkState::Greeting { .. } if self.link.attempt() == 0 => LinkView::Connecting,
+            LinkState::Opening { .. }
+            | LinkState::Greeting { .. }
+            | LinkState::Waiting { .. }
+            | LinkState::Stopped(_) => LinkView::Offline { attempt: self.link.attempt() },
+        }
+    }
+
+    fn entered(&mut self, now: Millis, room: RoomId, entrance: Entrance) -> Vec<Effect> {
+        self.room = Some(room);
+        self.name = entrance.name;
+        self.media.set_barred(entrance.barred);
+        let mut join = entrance.join && Name::new(&self.name).is_ok();
+        if let Some(kept) = entrance.keepsake {
+            // A reload comes back without a click, to the same seat, with what was switched off still off.
+            self.name = kept.name;
+            self.media.set_wanted(kept.media);
+            self.kept_token = Some(kept.token);
+            join = true;
+        }
+        self.phase = if join { Phase::Joining } else { Phase::Lobby };
+        let mut effects = self.media.start();
+        effects.extend(self.link(now, LinkEvent::Start));
+        effects
+    }
+
+    fn intent(&mut self, now: Millis, intent: Intent) -> Vec<Effect> {
+        match intent {
+            Intent::Enter(room, name, join) => {
+                if self.room.as_ref() == Some(&room) {
+                    return vec![];
+                }
+                let mut effects = self.exit(now);
+                effects.push(Effect::Recall(room, name, join));
+                effects
+            }
+            Intent::Exit => self.exit(now),
+            Intent::Join(name) => self.join(now, &name),
+            Intent::Leave => self.leave(now),
+            Intent::ToggleMicrophone => self.toggle_microphone(now),
+            Intent::ToggleCamera => self.toggle_camera(now),
+            Intent::ChooseDevice(kind, id) => self.media.choose(kind, id),
+            Intent::ChooseSpeaker(id) => self.media.choose_speaker(id),
+            Intent::Say(text) => self.say(now, &text),
+            Intent::OpenChat => {
+                self.chat.open();
+                vec![]
+            }
+            Intent::CloseChat => {
+                self.chat.close();
+                vec![]
+            }
+            Intent::CopyLink => self.room.clone().map(Effect::CopyLink).into_iter().collect(),
+            Intent::LinkCopied(true) => self.notify(now, "Link copied. Send it to the people you want to meet."),
+            Intent::LinkCopied(false) => self.notify(now, "Copy the address from the address bar and send it."),
+            Intent::TileShown(who) => vec![Effect::Attach(who)],
+            Intent::TryNow => self.link(now, LinkEvent::TryNow),
+            Intent::Dismiss(id) => {
+                self.notices.retain(|notice| notice.id != id);
+                vec![]
+            }
+        }
+    }
+
+    fn join(&mut self, now: Millis, name: &str) -> Vec<Effect> {
+        let Ok(name) = Name::new(name) else {
+            return self.notify(now, "Please enter a name of 1 to 40 characters.");
+        };
+        if self.room.is_none() || matches!(self.phase, Phase::Joining | Phase::InCall) {
+            return vec![];
+        }
+        self.name = name.as_str().to_owned();
+        let again = matches!(self.phase, Phase::Left | Phase::Ended(_));
+        self.phase = Phase::Joining;
+        let mut effects = vec![Effect::SaveName(self.name.clone())];
+        if again {
+            effects.extend(self.media.start());
+        }
+        match self.link.state() {
+            LinkState::Online { .. } => effects.extend(self.greet(now)),
+            LinkState::Idle | LinkState::Stopped(_) => effects.extend(self.link(now, LinkEvent::Start)),
+            // The first message on the socket that is being opened will ask for the seat.
+            LinkState::Opening { .. } | LinkState::Greeting { .. } => {}
+            LinkState::Waiting { .. } => effects.extend(self.link(now, LinkEvent::TryNow)),
+        }
+        effects
+    }
+
+    fn leave(&mut self, now: Millis) -> Vec<Effect> {
+        let mut effects = self.send(now, &ClientMsg::Leave);
+        effects.extend(self.end(now, Phase::Left));
+        self.announce("You left the call.");
+        effects
+    }
+
+    /// Ends the call on this page: devices are freed, connections and the seat are dropped.
+    fn end(&mut self, now: Millis, phase: Phase) -> Vec<Effect> {
+        let mut effects = self.drop_people();
+        effects.extend(self.link(now, LinkEvent::Stop));
+        effects.extend(self.media.stop());
+        effects.extend(self.room.clone().map(Effect::ForgetSeat));
+        (self.phase, self.seat, self.kept_token, self.lobby) = (phase, None, None, None);
+        self.seat_by = None;
+        (self.log, self.inbox, self.greeted_for_seat) = (Offset::default(), Inbox::default(), false);
+        self.chat.forget_stored();
+        effects
+    }
+
+    fn exit(&mut self, now: Millis) -> Vec<Effect> {
+        if self.room.is_none() {
+            return vec![];
+        }
+        let effects = if self.phase == Phase::InCall { self.leave(now) } else { self.end(now, Phase::Left) };
+        let mut fresh = Self::new(self.rng.next_u64());
+        // The link goes on counting its epochs, so that a late word of an old socket stays old.
+        (fresh.link, fresh.announcement.0) = (self.link.clone(), self.announcement.0);
+        *self = fresh;
+        effects
+    }
+
+    fn link(&mut self, now: Millis, event: LinkEvent) -> Vec<Effect> {
+        let was_online = self.link.is_online();
+        let mut effects = vec![];
+        for effect in self.link.handle(now, event) {
+            match effect {
+                LinkEffect::Open(epoch) => effects.push(Effect::OpenSocket(epoch)),
+                LinkEffect::Close(epoch) => effects.push(Effect::CloseSocket(epoch)),
+                LinkEffect::Greet => effects.extend(self.greet(now)),
+                LinkEffect::Ping => effects.extend(self.send(now, &ClientMsg::Ping { n: now.as_unix() })),
+                LinkEffect::Lost => {
+                    (self.asked_range, self.seat_by) = (false, None);
+                    if self.phase == Phase::InCall {
+                        self.announce("The connection to the server dropped. The call goes on.");
+                    }
+                }
+            }
+        }
+        if let LinkState::Stopped(code) = self.link.state()
+            && code != CloseCode::Normal
+            && matches!(self.phase, Phase::Lobby | Phase::Joining | Phase::InCall)
+        {
+            effects.extend(self.end(now, Phase::Ended(code)));
+        }
+        if !was_online && self.link.is_online() && self.phase == Phase::InCall {
+            self.announce("Connected to the server again.");
+        }
+        effects
+    }
+
+    /// The first message of a socket: for a seat, or from the lobby.
+    fn greet(&mut self, now: Millis) -> Vec<Effect> {
+        let Some(room) = self.room.clone() else { return vec![] };
+        let msg = match (self.phase, Name::new(&self.name)) {
+            (Phase::Joining | Phase::InCall, Ok(name)) => {
+                self.greeted_for_seat = true;
+                self.seat_by = Some(now.plus(Limits::SEAT_WITHIN_MS));
+                let token = self.seat.as_ref().map(|seat| seat.token.clone()).or_else(|| self.kept_token.clone());
+                let after = Offset { epoch: self.log.epoch, seq: self.inbox.last() };
+                let resume = token.map(|token| Resume { token, after });
+                ClientMsg::Hello(Hello { version: PROTOCOL_VERSION, room, name, media: self.media.state(), resume })
+            }
+            _ => {
+                self.greeted_for_seat = false;
+                ClientMsg::Watch { version: PROTOCOL_VERSION, room }
+            }
+        };
+        self.put_on_wire(now, &msg)
+    }
+
+    /// Sends a message if the link is up; whoever needs it delivered keeps it in an outbox.
+    fn send(&mut self, now: Millis, msg: &ClientMsg) -> Vec<Effect> {
+        if self.link.is_online() { self.put_on_wire(now, msg) } else { vec![] }
+    }
+
+    fn put_on_wire(&mut self, now: Millis, msg: &ClientMsg) -> Vec<Effect> {
+        let mut effects = self.link(now, LinkEvent::Spoke);
+        effects.push(Effect::SendText(self.link.epoch(), encode(msg)));
+        effects
+    }
+
+    fn text(&mut self, now: Millis, text: &str) -> Vec<Effect> {
+        match decode::<ServerMsg>(text) {
+            Ok(msg) => self.message(now, msg),
+            // A server that is newer than this page: what we cannot read we cannot act on.
+            Err(_) => vec![],
+        }
+    }
+
+    fn message(&mut self, now: Millis, msg: ServerMsg) -> Vec<Effect> {
+        match msg {
+            ServerMsg::Lobby { people, full } => {
+                self.lobby = Some(LobbyView { people, full });
+                let mut effects = self.link(now, LinkEvent::Greeted);
+                if self.phase == Phase::Joining && !self.greeted_for_seat {
+                    effects.extend(self.greet(now)); // 'Join' was pressed while the socket was being opened.
+                }
+                effects
+            }
+            ServerMsg::Welcome(welcome) => self.welcome(now, *welcome),
+            ServerMsg::Event { offset, entry } => self.entry(now, offset, entry),
+            ServerMsg::CaughtUp { .. } => {
+                self.asked_range = false;
+                vec![]
+            }
+            ServerMsg::Resync { from } => {
+                self.log = from;
+                self.inbox = Inbox::after(from.seq);
+                self.chat.forget_stored();
+                vec![]
+            }
+            ServerMsg::Ack { id, offset } => {
+                self.chat.acknowledged(id, offset);
+                vec![]
+            }
+            ServerMsg::Refused { code, about } => self.refused(now, code, about),
+            ServerMsg::Signal { from, stream, seq, signal } => self.signal(now, from, stream, seq, signal),
+            ServerMsg::SignalAck { from, stream, seq } => {
+                if let Some(person) = self.people.get_mut(&from) {
+                    person.peer.acknowledged(now, stream, seq);
+                }
+                vec![]
+            }
+            ServerMsg::State { peer, media } => {
+                if let Some(person) = self.people.get_mut(&peer) {
+                    person.media = media;
+                }
+                vec![]
+            }
+            ServerMsg::Presence { peer, here } => self.presence(now, peer, here),
+            ServerMsg::Ice { servers } => {
+                if let Some(seat) = &mut self.seat {
+                    seat.ice.clone_from(&servers);
+                }
+                vec![Effect::SetIce(servers)]
+            }
+            ServerMsg::Pong { head, away, .. } => {
+                let missed = head.epoch == self.log.epoch && head.seq > self.inbox.last();
+                self.asked_range = false;
+                let mut effects = self.set_away(now, &away);
+                if missed && self.phase == Phase::InCall {
+                    effects.extend(self.ask_range(now));
+                }
+                effects
+            }
+        }
+    }
+
+    fn welcome(&mut self, now: Millis, welcome: Welcome) -> Vec<Effect> {
+        let mut effects = self.link(now, LinkEvent::Greeted);
+        let Some(room) = self.room.clone() else { return effects };
+        let same_seat = self.seat.as_ref().is_some_and(|seat| seat.peer == welcome.peer);
+        if !(welcome.resumed && same_seat) {
+            effects.extend(self.drop_people());
+        }
+        let first = self.phase != Phase::InCall;
+        self.phase = Phase::InCall;
+        (self.lobby, self.seat_by) = (None, None);
+        if self.inbox.last() == 0 {
+            self.history = welcome.head.seq;
+        }
+        if welcome.from.seq != self.inbox.last() || welcome.from.epoch != self.log.epoch {
+            // What follows starts elsewhere than where we stopped: it comes in full, ids drop the doubles.
+            self.inbox = Inbox::after(welcome.from.seq);
+        }
+        self.log = welcome.head;
+        effects.push(Effect::SetIce(welcome.ice.clone()));
+        self.seat = Some(OwnSeat { peer: welcome.peer, token: welcome.token, ice: welcome.ice });
+        effects.extend(self.save_seat(room));
+        effects.extend(self.meet(now, welcome.now, welcome.roster));
+        effects.extend(self.resend_everything(now));
+        if first {
+            let others = self.people.len();
+            self.announce(&match others {
+                0 => "You are in the call. Nobody else is here yet.".to_owned(),
+                1 => "You are in the call with one other person.".to_owned(),
+                n => format!("You are in the call with {n} other people."),
+            });
+        }
+        effects
+    }
+
+    fn save_seat(&self, room: RoomId) -> Option<Effect> {
+        let seat = self.seat.as_ref()?;
+        let keepsake = Keepsake { token: seat.token.clone(), name: self.name.clone(), media: self.media.state() };
+        Some(Effect::SaveSeat(room, keepsake))
+    }
+
+    fn resend_everything(&mut self, now: Millis) -> Vec<Effect> {
+        let mut effects = self.resend_chat(now);
+        let peers: Vec<PeerId> = self.people.keys().copied().collect();
+        for peer in peers {
+            let again = self.people.get_mut(&peer).map(|person| person.peer.resend(now)).unwrap_or_default();
+            effects.extend(self.run_peer(now, peer, again));
+        }
+        effects
+    }
+
+    fn tick(&mut self, now: Millis) -> Vec<Effect> {
+        self.notices.retain(|notice| notice.until > now);
+        let mut effects = self.link(now, LinkEvent::Tick);
+        if self.seat_by.is_some_and(|at| now >= at) {
+            // The socket lives but the seat does not come: start over.
+            self.seat_by = None;
+            let epoch = self.link.epoch();
+            effects.push(Effect::CloseSocket(epoch));
+            effects.extend(self.link(now, LinkEvent::Closed(epoch, CloseCode::Broken, String::new())));
+        }
+        if self.link.is_online() && self.chat.next_deadline().is_some_and(|at| now >= at) {
+            effects.extend(self.resend_chat(now));
+        }
+        let peers: Vec<PeerId> = self.people.keys().copied().collect();
+        for peer in peers {
+            let due = self.people.get_mut(&peer).map(|person| person.peer.tick(now)).unwrap_or_default();
+            effects.extend(self.run_peer(now, peer, due));
+        }
+        effects
+    }
+
+    /// Shows a sentence for a moment and reads it to screen readers.
+    fn notify(&mut self, now: Millis, text: &str) -> Vec<Effect> {
+        self.announce(text);
+        let until = now.plus(Limits::NOTICE_MS);
+        if self.notices.len() >= Limits::NOTICES {
+            self.notices.remove(0);
+        }
+        self.notices.push(Notice { id: self.announcement.0, text: text.to_owned(), until });
+        vec![]
+    }
+
+    fn announce(&mut self, text: &str) {
+        self.announcement = (self.announcement.0 + 1, text.to_owned());
+    }
+}

@@ -1,0 +1,253 @@
+//! The other people: who is here, how their connection is, who speaks.
+
+use super::{Effect, Session};
+use crate::id::{Offset, PcEpoch, PeerId};
+use crate::inbox::Arrival;
+use crate::limits::Limits;
+use crate::peer::{Path, Peer, PeerEffect, RtcEvent};
+use crate::speech::Speech;
+use crate::time::Millis;
+use crate::view::{MediaPath, Phase, TileView};
+use crate::wire::{ClientMsg, Entry, LeaveReason, MediaState, Name, Seat, Signal};
+
+/// Somebody else in the room.
+#[derive(Debug)]
+pub(super) struct Person {
+    pub(super) name: Name,
+    pub(super) media: MediaState,
+    pub(super) here: bool,
+    pub(super) joined: u64,
+    pub(super) voice: Speech,
+    pub(super) peer: Peer,
+}
+
+impl Person {
+    pub(super) fn next_deadline(&self) -> Option<Millis> {
+        self.peer.next_deadline()
+    }
+
+    fn media_path(&self) -> MediaPath {
+        match (self.peer.path(), self.here) {
+            (Path::Connected, _) => MediaPath::Live,
+            (Path::Awaiting { .. } | Path::Connecting { .. } | Path::Disconnected { .. }, true) => MediaPath::Recovering,
+            (Path::Awaiting { .. } | Path::Connecting { .. } | Path::Disconnected { .. }, false) => MediaPath::Lost,
+        }
+    }
+}
+
+impl Session {
+    /// Takes over the roster of a `welcome`: keeps connections that still count, calls everyone else.
+    pub(super) fn meet(&mut self, now: Millis, base: Millis, roster: Vec<Seat>) -> Vec<Effect> {
+        let mut effects = vec![];
+        let gone = |id: &PeerId, person: &Person| !roster.iter().any(|s| s.peer == *id && s.joined == person.joined);
+        let lost: Vec<PeerId> = self.people.iter().filter(|(id, p)| gone(id, p)).map(|(id, _)| *id).collect();
+        for peer in lost {
+            effects.extend(self.part(now, peer));
+        }
+        for seat in roster {
+            if let Some(person) = self.people.get_mut(&seat.peer) {
+                (person.media, person.here) = (seat.media, seat.here);
+                continue;
+            }
+            let peer = seat.peer;
+            if self.add(now, base, seat) {
+                let calls = self.people.get_mut(&peer).map(|person| person.peer.call(now)).unwrap_or_default();
+                effects.extend(self.run_peer(now, peer, calls));
+            }
+        }
+        effects
+    }
+
+    /// Adds somebody without calling them; false for our own seat and past the room's size.
+    fn add(&mut self, now: Millis, base: Millis, seat: Seat) -> bool {
+        let Some(me) = self.seat.as_ref().map(|own| own.peer) else { return false };
+        if seat.peer == me || self.people.len() + 1 >= Limits::SEATS {
+            return false;
+        }
+        let peer = Peer::new(now, me, seat.peer, base);
+        let Seat { name, media, here, joined, .. } = seat;
+        self.people.insert(seat.peer, Person { name, media, here, joined, voice: Speech::default(), peer });
+        true
+    }
+
+    fn part(&mut self, now: Millis, peer: PeerId) -> Vec<Effect> {
+        let Some(mut person) = self.people.remove(&peer) else { return vec![] };
+        let last = person.peer.close();
+        self.run_peer(now, peer, last)
+    }
+
+    pub(super) fn drop_people(&mut self) -> Vec<Effect> {
+        let peers: Vec<PeerId> = self.people.keys().copied().collect();
+        peers.into_iter().flat_map(|peer| self.part(Millis::ZERO, peer)).collect()
+    }
+
+    /// An entry of the log arrived.
+    pub(super) fn entry(&mut self, now: Millis, offset: Offset, entry: Entry) -> Vec<Effect> {
+        if offset.epoch != self.log.epoch {
+            return vec![]; // Of a life of the log that `resync` or `welcome` has ended.
+        }
+        match self.inbox.accept(offset.seq) {
+            Arrival::Duplicate => return vec![],
+            Arrival::Gap { .. } => return self.ask_range(now),
+            Arrival::Next => {}
+        }
+        // The roster of `welcome` already tells who was in the room at its head; older comings are history.
+        let is_news = offset.seq > self.log.seq;
+        self.log.seq = self.log.seq.max(offset.seq);
+        match entry {
+            Entry::Joined { peer, name, media, at } if is_news => {
+                self.somebody_joined(now, at, Seat { peer, name, media, here: true, joined: offset.seq })
+            }
+            Entry::Left { peer, reason, .. } if is_news => self.somebody_left(now, peer, reason),
+            Entry::Joined { .. } | Entry::Left { .. } => vec![],
+            Entry::Chat { id, peer, name, body, at } => {
+                let mine = self.seat.as_ref().is_some_and(|seat| seat.peer == peer);
+                let heard = self.chat.stored(id, offset, name, mine, &body, at);
+                if heard && offset.seq > self.history && !mine {
+                    self.chat.count_unread();
+                    self.announce_chat(id);
+                }
+                vec![]
+            }
+        }
+    }
+
+    /// Asks for the entries after the last one delivered, once at a time.
+    pub(super) fn ask_range(&mut self, now: Millis) -> Vec<Effect> {
+        if std::mem::replace(&mut self.asked_range, true) {
+            return vec![];
+        }
+        let after = Offset { epoch: self.log.epoch, seq: self.inbox.last() };
+        self.send(now, &ClientMsg::Range { after })
+    }
+
+    /// `base` is the time they joined: no later than the time their `welcome` tells them to number their calls from.
+    fn somebody_joined(&mut self, now: Millis, base: Millis, seat: Seat) -> Vec<Effect> {
+        let mut effects = self.part(now, seat.peer);
+        let text = format!("{} joined.", seat.name.as_str());
+        // They call us: whoever comes later offers.
+        if self.add(now, base, seat) {
+            effects.extend(self.notify(now, &text));
+        }
+        effects
+    }
+
+    fn somebody_left(&mut self, now: Millis, peer: PeerId, reason: LeaveReason) -> Vec<Effect> {
+        let Some(person) = self.people.get(&peer) else { return vec![] };
+        let name = person.name.as_str();
+        let text = match reason {
+            LeaveReason::Left => format!("{name} left."),
+            LeaveReason::Lost => format!("{name} is gone: their connection did not come back."),
+        };
+        let mut effects = self.part(now, peer);
+        effects.extend(self.notify(now, &text));
+        effects
+    }
+
+    pub(super) fn presence(&mut self, now: Millis, peer: PeerId, here: bool) -> Vec<Effect> {
+        let Some(person) = self.people.get_mut(&peer) else { return vec![] };
+        if std::mem::replace(&mut person.here, here) == here {
+            return vec![];
+        }
+        let name = person.name.as_str().to_owned();
+        if here {
+            // What waited for them goes out now instead of at the next deadline.
+            let again = person.peer.resend(now);
+            self.announce(&format!("{name} is back."));
+            self.run_peer(now, peer, again)
+        } else {
+            self.announce(&format!("{name}'s connection dropped, bringing them back."));
+            vec![]
+        }
+    }
+
+    /// What the server says of everyone's link, in case a change was missed.
+    pub(super) fn set_away(&mut self, now: Millis, away: &[PeerId]) -> Vec<Effect> {
+        let changed = |(id, person): (&PeerId, &Person)| (person.here == away.contains(id)).then_some(*id);
+        let changed: Vec<PeerId> = self.people.iter().filter_map(changed).collect();
+        changed.into_iter().flat_map(|peer| self.presence(now, peer, !away.contains(&peer))).collect()
+    }
+
+    pub(super) fn rtc(&mut self, now: Millis, peer: PeerId, epoch: PcEpoch, event: RtcEvent) -> Vec<Effect> {
+        let Some(person) = self.people.get_mut(&peer) else { return vec![] };
+        let effects = person.peer.rtc(now, epoch, event);
+        self.run_peer(now, peer, effects)
+    }
+
+    pub(super) fn signal(
+        &mut self,
+        now: Millis,
+        from: PeerId,
+        stream: u64,
+        seq: u64,
+        signal: Signal,
+    ) -> Vec<Effect> {
+        let Some(person) = self.people.get_mut(&from) else { return vec![] };
+        let effects = person.peer.signal(now, stream, seq, signal);
+        self.run_peer(now, from, effects)
+    }
+
+    pub(super) fn run_peer(&mut self, now: Millis, peer: PeerId, effects: Vec<PeerEffect>) -> Vec<Effect> {
+        let mut out = vec![];
+        for effect in effects {
+            match effect {
+                PeerEffect::Open(epoch) => {
+                    let ice = self.seat.as_ref().map(|seat| seat.ice.clone()).unwrap_or_default();
+                    out.push(Effect::OpenPc(peer, epoch, ice));
+                }
+                PeerEffect::Close(epoch) => out.push(Effect::ClosePc(peer, epoch)),
+                PeerEffect::CreateOffer(epoch, restart) => out.push(Effect::CreateOffer(peer, epoch, restart)),
+                PeerEffect::ApplyOffer(epoch, sdp) => out.push(Effect::ApplyOffer(peer, epoch, sdp)),
+                PeerEffect::ApplyAnswer(epoch, sdp) => out.push(Effect::ApplyAnswer(peer, epoch, sdp)),
+                PeerEffect::AddCandidate(epoch, candidate) => out.push(Effect::AddCandidate(peer, epoch, candidate)),
+                PeerEffect::Send { stream, seq, signal } => {
+                    out.extend(self.send(now, &ClientMsg::Signal { to: peer, stream, seq, signal }));
+                }
+                PeerEffect::Acknowledge { stream, seq } => {
+                    out.extend(self.send(now, &ClientMsg::SignalAck { to: peer, stream, seq }));
+                }
+            }
+        }
+        out
+    }
+
+    pub(super) fn hear(&mut self, now: Millis, who: Option<PeerId>, level: u8) {
+        let voice = match who {
+            None => Some(&mut self.my_voice),
+            Some(peer) => self.people.get_mut(&peer).map(|person| &mut person.voice),
+        };
+        if let Some(voice) = voice {
+            let _ = voice.hear(now, level);
+        }
+    }
+
+    /// The others in the order they came, each with its place: in a crowd whoever spoke last comes first.
+    pub(super) fn tiles(&self) -> Vec<TileView> {
+        if self.phase != Phase::InCall {
+            return vec![];
+        }
+        let crowded = self.people.len() + 1 >= Limits::CROWDED_FROM;
+        let first = self
+            .people
+            .iter()
+            .filter_map(|(peer, person)| Some((person.voice.last_loud().filter(|_| crowded)?, *peer)))
+            .max()
+            .map(|(_, peer)| peer);
+        let mut people: Vec<(&PeerId, &Person)> = self.people.iter().collect();
+        people.sort_by_key(|(_, person)| person.joined);
+        people
+            .into_iter()
+            .enumerate()
+            .map(|(n, (peer, person))| TileView {
+                peer: *peer,
+                name: person.name.clone(),
+                audio: person.media.audio,
+                video: person.media.video,
+                speaking: person.voice.is_speaking() && person.media.audio,
+                path: person.media_path(),
+                here: person.here,
+                place: if first == Some(*peer) { 1 } else { n + 2 },
+            })
+            .collect()
+    }
+}

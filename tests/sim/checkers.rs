@@ -1,0 +1,74 @@
+//! What must hold: after every event, and after everything is healed.
+
+use crate::server::Log;
+use crate::world::{Client, World};
+use holdfast::view::{ChatStatus, LinkView, MediaPath, Phase};
+use holdfast::wire::Entry;
+use holdfast::{ChatId, Limits, Offset};
+use std::collections::BTreeSet;
+
+/// Safety: never a double, never out of order, never beyond a bound, never one's own seat as a stranger.
+pub fn after_every_event(client: &Client, log: &Log) {
+    let view = client.session.view();
+    let mut last = Offset::default();
+    let mut ids = BTreeSet::new();
+    let mut waiting = false;
+    for line in view.chat.iter() {
+        assert!(ids.insert(line.id), "message {} stands twice", line.id);
+        match line.offset {
+            Some(offset) => {
+                assert!(!waiting, "a stored message stands after a pending one");
+                assert!(offset > last, "messages are out of order");
+                last = offset;
+                let known = log.entries.get(offset.seq as usize - 1).map(|(_, entry)| entry);
+                assert!(
+                    matches!(known, Some(Entry::Chat { id, .. }) if *id == line.id),
+                    "a message is shown as stored and is not in the log there"
+                );
+            }
+            None => waiting = true,
+        }
+    }
+    assert!(view.notices.len() <= Limits::NOTICES);
+    assert!(view.tiles.len() < Limits::SEATS);
+    assert!(client.session.unsent() <= Limits::OUTBOX);
+    assert!(client.session.unacked_signals() <= Limits::SIGNALS_UNACKED);
+    assert!(view.tiles.iter().all(|tile| Some(tile.peer) != view.me.peer), "own seat shown as a stranger");
+    assert!(client.pcs.len() <= Limits::SEATS, "connections pile up: {}", client.pcs.len());
+}
+
+/// Liveness: with everything healed, everyone in the call sees, hears and has read everyone else.
+pub fn after_healing(world: &World) {
+    let inside: Vec<&Client> = world.clients.iter().filter(|client| client.wants_in).collect();
+    let log: Vec<ChatId> = world
+        .log
+        .entries
+        .iter()
+        .filter_map(|(_, entry)| match entry {
+            Entry::Chat { id, .. } => Some(*id),
+            Entry::Joined { .. } | Entry::Left { .. } => None,
+        })
+        .collect();
+    let stored: BTreeSet<ChatId> = log.iter().copied().collect();
+    assert_eq!(stored.len(), log.len(), "the log holds a message twice");
+    let said: BTreeSet<ChatId> = world.clients.iter().flat_map(|client| &client.said).copied().collect();
+    let given_up: BTreeSet<ChatId> = world.clients.iter().flat_map(|client| &client.given_up).copied().collect();
+    assert!(said.is_subset(&stored), "a message was lost");
+    assert!(stored.difference(&said).all(|id| given_up.contains(id)), "the log holds what nobody wrote");
+    for client in &inside {
+        let view = client.session.view();
+        assert_eq!((view.phase, view.link), (Phase::InCall, LinkView::Online));
+        assert_eq!(view.tiles.len(), inside.len() - 1, "sees {} others, not {}", view.tiles.len(), inside.len() - 1);
+        for tile in &view.tiles {
+            assert!(tile.here, "{} is shown as away", tile.peer);
+            assert_eq!(tile.path, MediaPath::Live, "no media from {}", tile.peer);
+        }
+        assert!(view.chat.iter().all(|line| line.status() == ChatStatus::Stored), "a message still waits");
+        let seen: Vec<ChatId> = view.chat.iter().map(|line| line.id).collect();
+        assert_eq!(seen, log, "has not read what the log holds");
+        assert_eq!(client.pcs.len(), inside.len() - 1, "one connection a person");
+        assert_eq!(client.session.unacked_signals(), 0, "a signal still waits");
+    }
+    let room = &world.server.as_ref().expect("healed").room;
+    assert_eq!(room.people().len(), inside.len(), "the room holds ghosts");
+}

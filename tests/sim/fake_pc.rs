@@ -1,0 +1,125 @@
+//! A stand-in for RTCPeerConnection that keeps its state rules: signalling states, rollback, InvalidStateError.
+
+use holdfast::wire::Sdp;
+
+/// `signalingState`, as far as we drive it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signaling {
+    Stable,
+    HaveLocalOffer,
+}
+
+/// `connectionState`, as far as we read it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Connection {
+    New,
+    Connected,
+    Disconnected,
+    Failed,
+}
+
+/// An operation asked of a connection in a state that forbids it: `InvalidStateError` in a browser, a bug in us.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InvalidState(pub String);
+
+/// One end of a peer connection. A description reads `<kind> <ufrag> [answers <ufrag>]`.
+#[derive(Clone, Debug)]
+pub struct FakePc {
+    pub signaling: Signaling,
+    pub connection: Connection,
+    /// The ICE user name fragment we use now, and the one of an offer that may still be taken back.
+    local: Option<String>,
+    offered: Option<String>,
+    remote: Option<String>,
+    made: u32,
+    label: String,
+}
+
+impl FakePc {
+    pub fn new(label: String) -> Self {
+        Self {
+            signaling: Signaling::Stable,
+            connection: Connection::New,
+            local: None,
+            offered: None,
+            remote: None,
+            made: 0,
+            label,
+        }
+    }
+
+    fn fresh_ufrag(&mut self) -> String {
+        self.made += 1;
+        format!("{}.{}", self.label, self.made)
+    }
+
+    /// `setLocalDescription()` for an offer.
+    pub fn create_offer(&mut self, restart: bool) -> Result<Sdp, InvalidState> {
+        if self.signaling != Signaling::Stable {
+            return Err(InvalidState(format!("{}: offer in {:?}", self.label, self.signaling)));
+        }
+        let ufrag = match (&self.local, restart) {
+            (Some(ufrag), false) => ufrag.clone(),
+            _ => self.fresh_ufrag(),
+        };
+        self.offered = Some(ufrag.clone());
+        self.signaling = Signaling::HaveLocalOffer;
+        Ok(Sdp::new(&format!("offer {ufrag}")).expect("short"))
+    }
+
+    /// `setRemoteDescription(offer)`, taking our own offer back if need be, then `setLocalDescription()`.
+    pub fn apply_offer(&mut self, sdp: &Sdp) -> Result<Sdp, InvalidState> {
+        let words: Vec<&str> = sdp.as_str().split(' ').collect();
+        let ["offer", theirs] = words[..] else {
+            return Err(InvalidState(format!("{}: not an offer: {}", self.label, sdp.as_str())));
+        };
+        self.offered = None;
+        let restarted = self.remote.as_deref().is_some_and(|known| known != theirs);
+        self.remote = Some(theirs.to_owned());
+        let ours = match &self.local {
+            Some(ufrag) if !restarted => ufrag.clone(),
+            _ => self.fresh_ufrag(),
+        };
+        self.local = Some(ours.clone());
+        self.signaling = Signaling::Stable;
+        Ok(Sdp::new(&format!("answer {ours} answers {theirs}")).expect("short"))
+    }
+
+    /// `setRemoteDescription(answer)`.
+    pub fn apply_answer(&mut self, sdp: &Sdp) -> Result<(), InvalidState> {
+        let words: Vec<&str> = sdp.as_str().split(' ').collect();
+        let ["answer", theirs, "answers", ours] = words[..] else {
+            return Err(InvalidState(format!("{}: not an answer: {}", self.label, sdp.as_str())));
+        };
+        if self.signaling != Signaling::HaveLocalOffer || self.offered.as_deref() != Some(ours) {
+            return Err(InvalidState(format!("{}: answer to {ours} in {:?}", self.label, self.signaling)));
+        }
+        self.local = self.offered.take();
+        self.remote = Some(theirs.to_owned());
+        self.signaling = Signaling::Stable;
+        Ok(())
+    }
+
+    /// `addIceCandidate`.
+    pub fn add_candidate(&self) -> Result<(), InvalidState> {
+        if self.remote.is_none() {
+            return Err(InvalidState(format!("{}: candidate without a remote description", self.label)));
+        }
+        Ok(())
+    }
+
+    /// Whether both ends have agreed on the same ICE session.
+    pub fn matches(&self, other: &Self) -> bool {
+        self.local.is_some()
+            && self.local == other.remote
+            && other.local.is_some()
+            && other.local == self.remote
+            && self.signaling == Signaling::Stable
+            && other.signaling == Signaling::Stable
+    }
+
+    /// The ICE session in use, to notice a restart.
+    pub fn session(&self) -> (Option<String>, Option<String>) {
+        (self.local.clone(), self.remote.clone())
+    }
+}

@@ -1,0 +1,184 @@
+//! Faults: a random mix for the seeds, and named ones that were bugs or could be.
+
+use crate::checkers;
+use crate::network::Weather;
+use crate::world::{Chaos, World};
+use holdfast::Limits;
+use holdfast::session::Intent;
+use holdfast::view::{LinkView, MediaPath};
+
+impl World {
+    /// Lets things happen at random for a while.
+    pub fn run_chaos(&mut self, chaos: Chaos) {
+        self.weather = chaos.weather;
+        self.append_fails_one_in = chaos.append_fails_one_in;
+        for _ in 0..chaos.clients {
+            let client = self.add_client();
+            self.enter(client);
+            let ms = self.rng.below(2_000);
+            self.run(ms);
+        }
+        for _ in 0..chaos.events {
+            let client = self.rng.below(chaos.clients as u64) as usize;
+            match self.rng.below(12) {
+                0..=3 => self.say(client),
+                4 => {
+                    if let Some(conn) = self.sockets_of(client).first() {
+                        self.break_socket(*conn);
+                    }
+                }
+                5 => self.reload(client),
+                6 if chaos.crashes => self.crash_server(),
+                7 => self.start_server(),
+                8 if chaos.cut_media && chaos.clients > 1 => {
+                    let other = (client + 1) % chaos.clients;
+                    self.cut.push((client.min(other), client.max(other)));
+                }
+                9 => self.cut.clear(),
+                10 => self.intend(client, Intent::ToggleMicrophone),
+                11 => self.leave_or_return(client),
+                _ => {}
+            }
+            let ms = self.rng.below(4_000);
+            self.run(ms);
+        }
+    }
+
+    pub fn say(&mut self, client: usize) {
+        if self.is_in(client) {
+            let before = self.clients[client].waiting();
+            self.intend(client, Intent::Say(format!("message of {client}")));
+            let after = self.clients[client].waiting();
+            self.clients[client].said.extend(after.difference(&before));
+        }
+    }
+
+    /// Somebody leaves only when nothing of theirs waits: leaving with unsent messages gives them up.
+    fn leave_or_return(&mut self, client: usize) {
+        if self.clients[client].wants_in && self.is_in(client) && self.clients[client].session.unsent() == 0 {
+            self.clients[client].wants_in = false;
+            self.intend(client, Intent::Leave);
+        } else if !self.clients[client].wants_in {
+            if self.clients[client].session.view().room.is_none() {
+                self.enter(client); // The page was reloaded meanwhile.
+            } else {
+                self.clients[client].wants_in = true;
+                self.intend(client, Intent::Join(format!("Person {client}")));
+            }
+        }
+    }
+
+    /// Ends every fault, waits the longest any recovery may take, and checks.
+    pub fn heal_and_check(&mut self) {
+        self.weather = Weather::FAIR;
+        self.append_fails_one_in = 0;
+        self.cut.clear();
+        self.start_server();
+        self.run(45_000);
+        checkers::after_healing(self);
+    }
+}
+
+fn call_of(n: usize) -> World {
+    let mut world = World::new(1, std::env::var("SIM_TRACE").is_ok());
+    for _ in 0..n {
+        let client = world.add_client();
+        world.enter(client);
+        world.run(500);
+    }
+    world.run(1_000);
+    checkers::after_healing(&world);
+    world
+}
+
+#[test]
+fn eight_people_meet() {
+    let mut world = call_of(8);
+    for client in 0..8 {
+        world.say(client);
+    }
+    world.run(1_000);
+    checkers::after_healing(&world);
+}
+
+#[test]
+fn a_server_crash_leaves_media_alone_and_loses_no_message() {
+    let mut world = call_of(3);
+    let before: Vec<_> = world.clients.iter().map(|c| c.pcs.keys().copied().collect::<Vec<_>>()).collect();
+    world.crash_server();
+    world.run(500);
+    for client in 0..3 {
+        world.say(client);
+        assert!(matches!(world.clients[client].session.view().link, LinkView::Offline { .. }));
+        assert!(world.clients[client].session.view().tiles.iter().all(|tile| tile.path == MediaPath::Live));
+    }
+    world.run(8_000);
+    world.start_server();
+    world.run(6_000);
+    checkers::after_healing(&world);
+    let after: Vec<_> = world.clients.iter().map(|c| c.pcs.keys().copied().collect::<Vec<_>>()).collect();
+    assert_eq!(before, after, "no connection was renegotiated");
+}
+
+#[test]
+fn a_cut_socket_comes_back_within_a_second() {
+    let mut world = call_of(2);
+    let conn = world.sockets_of(0)[0];
+    world.break_socket(conn);
+    world.run(300 + Limits::RETRY_FIRST_MS + 200);
+    checkers::after_healing(&world);
+}
+
+#[test]
+fn a_reload_keeps_the_seat_and_the_grid() {
+    let mut world = call_of(2);
+    let seat = world.clients[1].seat();
+    world.intend(1, Intent::ToggleCamera);
+    world.reload(1);
+    world.run(1_500);
+    checkers::after_healing(&world);
+    assert_eq!(world.clients[1].seat(), seat);
+    let seen = &world.clients[0].session.view().tiles[0];
+    assert!(seen.audio && !seen.video, "what was off stays off");
+    assert_eq!(world.log.entries.len(), 2, "nobody left or joined in the log");
+}
+
+#[test]
+fn a_silent_person_leaves_and_returns_to_the_same_seat() {
+    let mut world = call_of(3);
+    let seat = world.clients[2].seat();
+    let conn = world.sockets_of(2)[0];
+    world.online = false; // New sockets do not open; the others' stay.
+    world.break_socket(conn);
+    world.run(Limits::LEFT_AFTER_MS + 1_000);
+    assert_eq!(world.clients[0].session.view().tiles.len(), 1, "given up");
+    world.online = true;
+    world.run(10_000);
+    checkers::after_healing(&world);
+    assert_eq!(world.clients[2].seat(), seat);
+}
+
+#[test]
+fn a_lost_media_path_is_repaired_when_it_opens_again() {
+    let mut world = call_of(2);
+    world.cut.push((0, 1));
+    world.run(40_000);
+    assert_eq!(world.clients[0].session.view().tiles[0].path, MediaPath::Recovering);
+    world.cut.clear();
+    world.run(16_000);
+    checkers::after_healing(&world);
+}
+
+#[test]
+fn a_ninth_person_is_told_that_the_room_is_full() {
+    let mut world = call_of(8);
+    let ninth = world.add_client();
+    world.enter(ninth);
+    world.run(2_000);
+    world.clients[ninth].wants_in = false;
+    assert_eq!(
+        world.clients[ninth].session.view().ending(),
+        Some("This call is full. Eight people are in it already.")
+    );
+    checkers::after_healing(&world);
+}
