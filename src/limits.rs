@@ -24,7 +24,7 @@ impl Limits {
 
     /// The server closes a socket that has not said its first message by then.
     pub const HELLO_WITHIN_MS: u64 = 10_000;
-    /// The client pings when it has said nothing for this long.
+    /// The client pings this often.
     pub const PING_EVERY_MS: u64 = 2_000;
     /// The client gives a socket up after this much silence.
     pub const LINK_DEAD_AFTER_MS: u64 = 6_000;

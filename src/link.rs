@@ -28,8 +28,8 @@ pub enum LinkState {
         since: Millis,
         /// When something last arrived.
         heard: Millis,
-        /// When something was last sent.
-        spoke: Millis,
+        /// When a ping was last sent.
+        pinged: Millis,
     },
     /// Between two attempts.
     Waiting {
@@ -51,8 +51,6 @@ pub enum LinkEvent {
     Heard(SocketEpoch),
     /// The server accepted our first message.
     Greeted,
-    /// Something was sent.
-    Spoke,
     /// The socket of this epoch is closed.
     Closed(SocketEpoch, CloseCode, String),
     /// The network may be back, or somebody asked to try now.
@@ -124,8 +122,8 @@ impl Link {
         match self.state {
             LinkState::Idle | LinkState::Stopped(_) => None,
             LinkState::Opening { until } | LinkState::Greeting { until } | LinkState::Waiting { until } => Some(until),
-            LinkState::Online { heard, spoke, .. } => {
-                Some(spoke.plus(Limits::PING_EVERY_MS).min(heard.plus(Limits::LINK_DEAD_AFTER_MS)))
+            LinkState::Online { heard, pinged, .. } => {
+                Some(pinged.plus(Limits::PING_EVERY_MS).min(heard.plus(Limits::LINK_DEAD_AFTER_MS)))
             }
         }
     }
@@ -161,13 +159,7 @@ impl Link {
             }
             LinkEvent::Greeted => {
                 if let LinkState::Greeting { .. } = self.state {
-                    self.state = LinkState::Online { since: now, heard: now, spoke: now };
-                }
-                vec![]
-            }
-            LinkEvent::Spoke => {
-                if let LinkState::Online { spoke, .. } = &mut self.state {
-                    *spoke = now;
+                    self.state = LinkState::Online { since: now, heard: now, pinged: now };
                 }
                 vec![]
             }
@@ -228,7 +220,7 @@ impl Link {
                 effects.extend(self.open(now));
                 effects
             }
-            LinkState::Online { spoke, .. } if now.since(spoke) > 200 => vec![LinkEffect::Ping],
+            LinkState::Online { pinged, .. } if now.since(pinged) > 200 => self.ping(now),
             LinkState::Idle
             | LinkState::Opening { .. }
             | LinkState::Greeting { .. }
@@ -244,7 +236,7 @@ impl Link {
             LinkState::Online { heard, .. } if now.since(heard) >= Limits::LINK_DEAD_AFTER_MS => {
                 self.give_up_socket(now)
             }
-            LinkState::Online { spoke, .. } if now.since(spoke) >= Limits::PING_EVERY_MS => vec![LinkEffect::Ping],
+            LinkState::Online { pinged, .. } if now.since(pinged) >= Limits::PING_EVERY_MS => self.ping(now),
             LinkState::Idle
             | LinkState::Opening { .. }
             | LinkState::Greeting { .. }
@@ -252,6 +244,13 @@ impl Link {
             | LinkState::Waiting { .. }
             | LinkState::Stopped(_) => vec![],
         }
+    }
+
+    fn ping(&mut self, now: Millis) -> Vec<LinkEffect> {
+        if let LinkState::Online { pinged, .. } = &mut self.state {
+            *pinged = now;
+        }
+        vec![LinkEffect::Ping]
     }
 
     fn give_up_socket(&mut self, now: Millis) -> Vec<LinkEffect> {
@@ -296,7 +295,6 @@ mod tests {
         let mut link = online();
         assert_eq!(link.next_deadline(), Some(at(2_020)));
         assert_eq!(link.handle(at(2_020), LinkEvent::Tick), [LinkEffect::Ping]);
-        let _ = link.handle(at(2_020), LinkEvent::Spoke);
         let effects = link.handle(at(6_020), LinkEvent::Tick);
         assert_eq!(effects, [LinkEffect::Close(link.epoch()), LinkEffect::Lost]);
         assert!(matches!(link.state(), LinkState::Waiting { until } if until.since(at(6_020)) <= 400));

@@ -220,6 +220,9 @@ impl Peer {
             return;
         }
         let arrived: Vec<u64> = self.outbox.pending().map(|(n, _)| *n).take_while(|n| *n <= seq).collect();
+        if arrived.is_empty() {
+            return;
+        }
         for number in arrived {
             let _ = self.outbox.ack(number);
         }
@@ -287,6 +290,8 @@ impl Peer {
     }
 
     fn rebuild(&mut self, now: Millis) -> Vec<PeerEffect> {
+        // What waits is about the connection we give up.
+        self.start_stream(self.stream.saturating_add(1));
         let mut effects = self.renew(now, self.epoch.next(), true);
         effects.extend(self.negotiate(now, NegotiationEvent::Offer));
         effects

@@ -155,7 +155,7 @@ impl Session {
         match self.chat.write(id, body.clone(), name, now) {
             Ok(()) => {
                 self.chat.resend_at.get_or_insert(now.plus(UNANSWERED_MS));
-                self.send(now, &ClientMsg::Chat { id, body })
+                self.send(&ClientMsg::Chat { id, body })
             }
             Err(Full) => self.notify(now, "Too many messages wait to be sent. Please wait for the connection."),
         }
@@ -170,7 +170,7 @@ impl Session {
             .pending()
             .map(|(id, (body, _, _))| ClientMsg::Chat { id: *id, body: body.clone() })
             .collect();
-        waiting.iter().flat_map(|msg| self.send(now, msg)).collect()
+        waiting.iter().flat_map(|msg| self.send(msg)).collect()
     }
 
     pub(super) fn refused(&mut self, now: Millis, code: Refusal, about: Option<ChatId>) -> Vec<Effect> {

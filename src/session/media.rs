@@ -174,7 +174,7 @@ impl Session {
                 vec![]
             }
         };
-        effects.extend(self.tell_media(now, before));
+        effects.extend(self.tell_media(before));
         effects
     }
 
@@ -206,7 +206,7 @@ impl Session {
         effects
     }
 
-    pub(super) fn toggle_microphone(&mut self, now: Millis) -> Vec<Effect> {
+    pub(super) fn toggle_microphone(&mut self) -> Vec<Effect> {
         let before = self.media.state();
         let input = &mut self.media.microphone;
         input.wanted = !input.wanted || input.problem.is_some();
@@ -217,11 +217,11 @@ impl Session {
         };
         let text = if self.media.microphone.wanted { "Microphone on." } else { "Microphone off." };
         self.announce(text);
-        effects.extend(self.tell_media(now, before));
+        effects.extend(self.tell_media(before));
         effects
     }
 
-    pub(super) fn toggle_camera(&mut self, now: Millis) -> Vec<Effect> {
+    pub(super) fn toggle_camera(&mut self) -> Vec<Effect> {
         let before = self.media.state();
         let input = &mut self.media.camera;
         input.wanted = !input.wanted || input.problem.is_some();
@@ -233,17 +233,17 @@ impl Session {
         };
         let text = if self.media.camera.wanted { "Camera on." } else { "Camera off." };
         self.announce(text);
-        effects.extend(self.tell_media(now, before));
+        effects.extend(self.tell_media(before));
         effects
     }
 
     /// Tells the others, and this tab's memory, what changed.
-    fn tell_media(&mut self, now: Millis, before: MediaState) -> Vec<Effect> {
+    fn tell_media(&mut self, before: MediaState) -> Vec<Effect> {
         let media = self.media.state();
         if media == before || self.seat.is_none() {
             return vec![];
         }
-        let mut effects = self.send(now, &ClientMsg::State { media });
+        let mut effects = self.send(&ClientMsg::State { media });
         effects.extend(self.room.clone().and_then(|room| self.save_seat(room)));
         effects
     }

@@ -203,8 +203,8 @@ impl Session {
             Intent::Exit => self.exit(now),
             Intent::Join(name) => self.join(now, &name),
             Intent::Leave => self.leave(now),
-            Intent::ToggleMicrophone => self.toggle_microphone(now),
-            Intent::ToggleCamera => self.toggle_camera(now),
+            Intent::ToggleMicrophone => self.toggle_microphone(),
+            Intent::ToggleCamera => self.toggle_camera(),
             Intent::ChooseDevice(kind, id) => self.media.choose(kind, id),
             Intent::ChooseSpeaker(id) => self.media.choose_speaker(id),
             Intent::Say(text) => self.say(now, &text),
@@ -253,7 +253,7 @@ impl Session {
     }
 
     fn leave(&mut self, now: Millis) -> Vec<Effect> {
-        let mut effects = self.send(now, &ClientMsg::Leave);
+        let mut effects = self.send(&ClientMsg::Leave);
         effects.extend(self.end(now, Phase::Left));
         self.announce("You left the call.");
         effects
@@ -292,7 +292,7 @@ impl Session {
                 LinkEffect::Open(epoch) => effects.push(Effect::OpenSocket(epoch)),
                 LinkEffect::Close(epoch) => effects.push(Effect::CloseSocket(epoch)),
                 LinkEffect::Greet => effects.extend(self.greet(now)),
-                LinkEffect::Ping => effects.extend(self.send(now, &ClientMsg::Ping { n: now.as_unix() })),
+                LinkEffect::Ping => effects.extend(self.send(&ClientMsg::Ping { n: now.as_unix() })),
                 LinkEffect::Lost => {
                     (self.asked_range, self.seat_by) = (false, None);
                     if self.phase == Phase::InCall {
@@ -330,18 +330,16 @@ impl Session {
                 ClientMsg::Watch { version: PROTOCOL_VERSION, room }
             }
         };
-        self.put_on_wire(now, &msg)
+        self.put_on_wire(&msg)
     }
 
     /// Sends a message if the link is up; whoever needs it delivered keeps it in an outbox.
-    fn send(&mut self, now: Millis, msg: &ClientMsg) -> Vec<Effect> {
-        if self.link.is_online() { self.put_on_wire(now, msg) } else { vec![] }
+    fn send(&self, msg: &ClientMsg) -> Vec<Effect> {
+        if self.link.is_online() { self.put_on_wire(msg) } else { vec![] }
     }
 
-    fn put_on_wire(&mut self, now: Millis, msg: &ClientMsg) -> Vec<Effect> {
-        let mut effects = self.link(now, LinkEvent::Spoke);
-        effects.push(Effect::SendText(self.link.epoch(), encode(msg)));
-        effects
+    fn put_on_wire(&self, msg: &ClientMsg) -> Vec<Effect> {
+        vec![Effect::SendText(self.link.epoch(), encode(msg))]
     }
 
     fn text(&mut self, now: Millis, text: &str) -> Vec<Effect> {
@@ -404,7 +402,7 @@ impl Session {
                 self.asked_range = false;
                 let mut effects = self.set_away(now, &away);
                 if missed && self.phase == Phase::InCall {
-                    effects.extend(self.ask_range(now));
+                    effects.extend(self.ask_range());
                 }
                 effects
             }
@@ -456,7 +454,7 @@ impl Session {
         let peers: Vec<PeerId> = self.people.keys().copied().collect();
         for peer in peers {
             let again = self.people.get_mut(&peer).map(|person| person.peer.resend(now)).unwrap_or_default();
-            effects.extend(self.run_peer(now, peer, again));
+            effects.extend(self.run_peer(peer, again));
         }
         effects
     }
@@ -477,7 +475,7 @@ impl Session {
         let peers: Vec<PeerId> = self.people.keys().copied().collect();
         for peer in peers {
             let due = self.people.get_mut(&peer).map(|person| person.peer.tick(now)).unwrap_or_default();
-            effects.extend(self.run_peer(now, peer, due));
+            effects.extend(self.run_peer(peer, due));
         }
         effects
     }

@@ -42,7 +42,7 @@ impl Session {
         let gone = |id: &PeerId, person: &Person| !roster.iter().any(|s| s.peer == *id && s.joined == person.joined);
         let lost: Vec<PeerId> = self.people.iter().filter(|(id, p)| gone(id, p)).map(|(id, _)| *id).collect();
         for peer in lost {
-            effects.extend(self.part(now, peer));
+            effects.extend(self.part(peer));
         }
         for seat in roster {
             if let Some(person) = self.people.get_mut(&seat.peer) {
@@ -52,7 +52,7 @@ impl Session {
             let peer = seat.peer;
             if self.add(now, base, seat) {
                 let calls = self.people.get_mut(&peer).map(|person| person.peer.call(now)).unwrap_or_default();
-                effects.extend(self.run_peer(now, peer, calls));
+                effects.extend(self.run_peer(peer, calls));
             }
         }
         effects
@@ -70,15 +70,15 @@ impl Session {
         true
     }
 
-    fn part(&mut self, now: Millis, peer: PeerId) -> Vec<Effect> {
+    fn part(&mut self, peer: PeerId) -> Vec<Effect> {
         let Some(mut person) = self.people.remove(&peer) else { return vec![] };
         let last = person.peer.close();
-        self.run_peer(now, peer, last)
+        self.run_peer(peer, last)
     }
 
     pub(super) fn drop_people(&mut self) -> Vec<Effect> {
         let peers: Vec<PeerId> = self.people.keys().copied().collect();
-        peers.into_iter().flat_map(|peer| self.part(Millis::ZERO, peer)).collect()
+        peers.into_iter().flat_map(|peer| self.part(peer)).collect()
     }
 
     /// An entry of the log arrived.
@@ -88,7 +88,7 @@ impl Session {
         }
         match self.inbox.accept(offset.seq) {
             Arrival::Duplicate => return vec![],
-            Arrival::Gap { .. } => return self.ask_range(now),
+            Arrival::Gap { .. } => return self.ask_range(),
             Arrival::Next => {}
         }
         // The roster of `welcome` already tells who was in the room at its head; older comings are history.
@@ -113,17 +113,17 @@ impl Session {
     }
 
     /// Asks for the entries after the last one delivered, once at a time.
-    pub(super) fn ask_range(&mut self, now: Millis) -> Vec<Effect> {
+    pub(super) fn ask_range(&mut self) -> Vec<Effect> {
         if std::mem::replace(&mut self.asked_range, true) {
             return vec![];
         }
         let after = Offset { epoch: self.log.epoch, seq: self.inbox.last() };
-        self.send(now, &ClientMsg::Range { after })
+        self.send(&ClientMsg::Range { after })
     }
 
     /// `base` is the time they joined: no later than the time their `welcome` tells them to number their calls from.
     fn somebody_joined(&mut self, now: Millis, base: Millis, seat: Seat) -> Vec<Effect> {
-        let mut effects = self.part(now, seat.peer);
+        let mut effects = self.part(seat.peer);
         let text = format!("{} joined.", seat.name.as_str());
         // They call us: whoever comes later offers.
         if self.add(now, base, seat) {
@@ -139,7 +139,7 @@ impl Session {
             LeaveReason::Left => format!("{name} left."),
             LeaveReason::Lost => format!("{name} is gone: their connection did not come back."),
         };
-        let mut effects = self.part(now, peer);
+        let mut effects = self.part(peer);
         effects.extend(self.notify(now, &text));
         effects
     }
@@ -154,7 +154,7 @@ impl Session {
             // What waited for them goes out now instead of at the next deadline.
             let again = person.peer.resend(now);
             self.announce(&format!("{name} is back."));
-            self.run_peer(now, peer, again)
+            self.run_peer(peer, again)
         } else {
             self.announce(&format!("{name}'s connection dropped, bringing them back."));
             vec![]
@@ -171,7 +171,7 @@ impl Session {
     pub(super) fn rtc(&mut self, now: Millis, peer: PeerId, epoch: PcEpoch, event: RtcEvent) -> Vec<Effect> {
         let Some(person) = self.people.get_mut(&peer) else { return vec![] };
         let effects = person.peer.rtc(now, epoch, event);
-        self.run_peer(now, peer, effects)
+        self.run_peer(peer, effects)
     }
 
     pub(super) fn signal(
@@ -184,10 +184,10 @@ impl Session {
     ) -> Vec<Effect> {
         let Some(person) = self.people.get_mut(&from) else { return vec![] };
         let effects = person.peer.signal(now, stream, seq, signal);
-        self.run_peer(now, from, effects)
+        self.run_peer(from, effects)
     }
 
-    pub(super) fn run_peer(&mut self, now: Millis, peer: PeerId, effects: Vec<PeerEffect>) -> Vec<Effect> {
+    pub(super) fn run_peer(&mut self, peer: PeerId, effects: Vec<PeerEffect>) -> Vec<Effect> {
         let mut out = vec![];
         for effect in effects {
             match effect {
@@ -201,10 +201,10 @@ impl Session {
                 PeerEffect::ApplyAnswer(epoch, sdp) => out.push(Effect::ApplyAnswer(peer, epoch, sdp)),
                 PeerEffect::AddCandidate(epoch, candidate) => out.push(Effect::AddCandidate(peer, epoch, candidate)),
                 PeerEffect::Send { stream, seq, signal } => {
-                    out.extend(self.send(now, &ClientMsg::Signal { to: peer, stream, seq, signal }));
+                    out.extend(self.send(&ClientMsg::Signal { to: peer, stream, seq, signal }));
                 }
                 PeerEffect::Acknowledge { stream, seq } => {
-                    out.extend(self.send(now, &ClientMsg::SignalAck { to: peer, stream, seq }));
+                    out.extend(self.send(&ClientMsg::SignalAck { to: peer, stream, seq }));
                 }
             }
         }

@@ -206,7 +206,8 @@ impl World {
             Due::Event(client, page, event) => self.post(client, page, event),
             Due::Appended(boot, ticket, entry) => self.append(boot, ticket, entry),
             Due::Tick(client, page) => {
-                if self.clients[client].tick_at.is_some_and(|at| at <= self.now) {
+                let one = &self.clients[client];
+                if one.page == page && one.tick_at.is_some_and(|at| at <= self.now) {
                     self.clients[client].tick_at = None;
                     self.post(client, page, Event::Tick);
                 }
@@ -271,7 +272,7 @@ impl World {
             Effect::OpenSocket(epoch) => self.open_socket(client, epoch),
             Effect::SendText(epoch, text) => {
                 if let Some(conn) = self.socket_of(client, epoch) {
-                    self.send_to_server(conn, text);
+                    self.send_to_server(conn, &text);
                 }
             }
             Effect::CloseSocket(epoch) => {
@@ -375,12 +376,12 @@ impl World {
         self.sockets.values().filter(|s| s.alive && s.client == client).map(|s| s.conn).collect()
     }
 
-    fn send_to_server(&mut self, conn: ConnId, text: String) {
+    fn send_to_server(&mut self, conn: ConnId, text: &str) {
         let socket = self.sockets[&conn];
         let at = self.weather.arrivals(&mut self.rng, self.now, socket.to_server);
         for at in at {
             self.sockets.get_mut(&conn).expect("just read").to_server = at.max(socket.to_server);
-            self.schedule_at(at, Due::ToServer(conn, text.clone()));
+            self.schedule_at(at, Due::ToServer(conn, text.to_owned()));
         }
     }
 
