@@ -314,6 +314,10 @@ pub struct CallView {
     pub chat_open: bool,
     /// Messages that came while it was closed.
     pub unread: usize,
+    /// The keyboard shortcuts are shown.
+    pub help_open: bool,
+    /// Minutes by which the person's clock is ahead of UTC.
+    pub utc_offset_min: i32,
     /// Devices to choose from.
     pub devices: Arc<Devices>,
     /// What is worth saying now.
@@ -364,6 +368,21 @@ impl CallView {
             Phase::Lobby | Phase::Joining | Phase::InCall => None,
         }
     }
+}
+
+/// The time of day on the person's clock, such as `14:05`.
+#[must_use]
+pub fn clock_text(at: Millis, utc_offset_min: i32) -> String {
+    let minutes = (at.as_unix() / 60_000).saturating_add_signed(i64::from(utc_offset_min)) % 1_440;
+    format!("{:02}:{:02}", minutes / 60, minutes % 60)
+}
+
+/// Up to two letters that stand for a name.
+#[must_use]
+pub fn initials(name: &str) -> String {
+    let mut words = name.split_whitespace().filter(|word| !word.starts_with('(')).filter_map(|word| word.chars().next());
+    let first = words.next();
+    first.into_iter().chain(words.last()).flat_map(char::to_uppercase).collect()
 }
 
 /// A piece of a chat message.
@@ -432,6 +451,14 @@ mod tests {
                 .collect();
             assert_eq!(joined, text);
         }
+    }
+
+    #[test]
+    fn times_and_initials_read_well() {
+        assert_eq!(clock_text(Millis::from_unix(3_600_000 * 23), 90), "00:30");
+        assert_eq!(clock_text(Millis::from_unix(60_000), -120), "00:00");
+        assert_eq!(initials("ana maria lópez"), "AL");
+        assert_eq!((initials("bo"), initials("")), ("B".into(), String::new()));
     }
 
     #[test]

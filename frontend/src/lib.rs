@@ -1,1 +1,41 @@
-//! Placeholder.
+//! The WASM entry of Holdfast: starts the driver, then brings the server's HTML to life.
+//!
+//! This crate holds every browser adapter and no policy: what to do is decided in `holdfast`, what to show in `app`.
+
+#![recursion_limit = "512"] // A page is one type, as deep as its markup.
+
+mod clock;
+mod driver;
+mod externs;
+mod inbox;
+mod js;
+mod keys;
+mod levels;
+mod listener;
+mod media;
+mod net;
+mod pc;
+mod run;
+mod screen;
+mod socket;
+mod storage;
+
+use app::call::Call;
+use inbox::Inbox;
+use leptos::prelude::*;
+use wasm_bindgen::prelude::wasm_bindgen;
+
+/// Called by the page once the module is loaded.
+#[wasm_bindgen]
+pub fn hydrate() {
+    console_error_panic_hook::set_once();
+    leptos::mount::hydrate_body(|| {
+        let view = RwSignal::new(holdfast::CallView::default());
+        let (inbox, events) = Inbox::new();
+        let intents = StoredValue::new_local(inbox.clone());
+        let send = Callback::new(move |intent| intents.with_value(|inbox| inbox.intend(intent)));
+        provide_context(Call::new(view, send));
+        wasm_bindgen_futures::spawn_local(driver::run(inbox, events, view));
+        view! { <app::App /> }
+    });
+}

@@ -1,1 +1,22 @@
-//! p
+//! The axum server of Holdfast: pages, sockets, rooms, log, relay. Room rules are in `holdfast::room`, not here.
+
+#![recursion_limit = "512"] // A page is one type, as deep as its markup.
+
+pub mod api;
+pub mod archive;
+pub mod clock;
+pub mod config;
+pub mod health;
+pub mod log;
+pub mod origin;
+pub mod pages;
+pub mod rooms;
+pub mod router;
+pub mod running;
+pub mod serve;
+pub mod socket;
+pub mod state;
+pub mod telemetry;
+pub mod throttle;
+pub mod tokens;
+pub mod turn;

@@ -1,1 +1,62 @@
-fn main(){}
+//! The `holdfast` program: configuration, logs, server, and a clean end on SIGTERM.
+
+#![recursion_limit = "512"] // A page is one type, as deep as its markup.
+
+use clap::Parser;
+use server::config::Config;
+use server::running::Running;
+use server::{telemetry, turn};
+use std::process::ExitCode;
+use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// After a drain this long the process ends, whatever still hangs.
+const EXIT_WITHIN: Duration = Duration::from_millis(9_500);
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let config = Config::parse();
+    match run(config).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("holdfast: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(config: Config) -> anyhow::Result<()> {
+    telemetry::start(&config).map_err(|text| anyhow::anyhow!(text))?;
+    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let running = Running::start(config).await?;
+    say_where(&running);
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = int.recv() => {}
+    }
+    tracing::info!("draining");
+    if tokio::time::timeout(EXIT_WITHIN, running.drain()).await.is_err() {
+        tracing::warn!("ended before everything was done");
+    }
+    Ok(())
+}
+
+/// What a person who just started the server wants to know.
+fn say_where(running: &Running) {
+    let config = &running.app.config;
+    let host = if turn::is_local_only(running.addr.ip()) { "localhost".into() } else { running.addr.ip().to_string() };
+    println!("Holdfast is ready:  http://{host}:{}", running.addr.port());
+    let data = std::fs::canonicalize(&config.data_dir).unwrap_or_else(|_| config.data_dir.clone());
+    println!("  data in           {}", data.display());
+    println!("  rooms and chat    embedded store, on disk before it is acknowledged");
+    match running.app.relay.embedded() {
+        Some(addr) if turn::is_local_only(addr.ip()) && config.turn.public_ip.is_none() => {
+            println!("  relay             embedded, UDP {addr} (this computer only; TURN_PUBLIC_IP opens it to others)");
+        }
+        Some(addr) => println!("  relay             embedded, UDP {addr}"),
+        None => println!("  relay             embedded one is off"),
+    }
+    println!("  external relay    {}", if running.app.relay.has_external() { "on" } else { "off" });
+    println!("  Redis, MongoDB    off");
+    println!("  API               http://{host}:{}/api/v1/docs", running.addr.port());
+}

@@ -62,12 +62,8 @@ impl Chat {
         self.resend_at
     }
 
-    pub(super) const fn open(&mut self) {
-        (self.open, self.unread) = (true, 0);
-    }
-
-    pub(super) const fn close(&mut self) {
-        self.open = false;
+    pub(super) const fn toggle(&mut self) {
+        (self.open, self.unread) = (!self.open, 0);
     }
 
     pub(super) const fn count_unread(&mut self) {

@@ -26,6 +26,8 @@ pub struct Entrance {
     pub join: bool,
     /// This tab had a seat in this room.
     pub keepsake: Option<Keepsake>,
+    /// Minutes by which the person's clock is ahead of UTC.
+    pub utc_offset_min: i32,
     /// Set when this page can never open a camera or microphone.
     pub barred: Option<MediaProblem>,
 }
@@ -86,10 +88,12 @@ pub enum Intent {
     ChooseSpeaker(String),
     /// Send a chat message.
     Say(String),
-    /// Open the chat panel.
-    OpenChat,
-    /// Close the chat panel.
-    CloseChat,
+    /// Open or close the chat panel.
+    ToggleChat,
+    /// Show or hide the keyboard shortcuts.
+    ToggleHelp,
+    /// Close whatever lies over the call.
+    Escape,
     /// Copy the link to this room.
     CopyLink,
     /// The browser copied it, or could not.

@@ -3,11 +3,13 @@
 mod chat;
 mod effect;
 mod event;
+mod keys;
 mod media;
 mod people;
 
 pub use effect::{Capture, Effect};
 pub use event::{Entrance, Event, Intent, Keepsake, MediaEvent, NetEvent, SocketEvent};
+pub use keys::{Key, SHORTCUTS, shortcut};
 
 use crate::id::{Offset, PeerId, RoomId};
 use crate::inbox::Inbox;
@@ -59,6 +61,8 @@ pub struct Session {
     lobby: Option<LobbyView>,
     notices: Vec<Notice>,
     announcement: (u64, String),
+    help_open: bool,
+    utc_offset_min: i32,
     rng: Rng,
 }
 
@@ -88,6 +92,8 @@ impl Session {
             lobby: None,
             notices: vec![],
             announcement: (0, String::new()),
+            help_open: false,
+            utc_offset_min: 0,
             rng,
         }
     }
@@ -142,6 +148,8 @@ impl Session {
             chat: self.chat.lines(),
             chat_open: self.chat.is_open(),
             unread: self.chat.unread(),
+            help_open: self.help_open,
+            utc_offset_min: self.utc_offset_min,
             devices: self.media.devices(),
             notices: self.notices.clone(),
             announcement: self.announcement.clone(),
@@ -174,7 +182,7 @@ impl Session {
 
     fn entered(&mut self, now: Millis, room: RoomId, entrance: Entrance) -> Vec<Effect> {
         self.room = Some(room);
-        self.name = entrance.name;
+        (self.name, self.utc_offset_min) = (entrance.name, entrance.utc_offset_min);
         self.media.set_barred(entrance.barred);
         let mut join = entrance.join && Name::new(&self.name).is_ok();
         if let Some(kept) = entrance.keepsake {
@@ -208,12 +216,16 @@ impl Session {
             Intent::ChooseDevice(kind, id) => self.media.choose(kind, id),
             Intent::ChooseSpeaker(id) => self.media.choose_speaker(id),
             Intent::Say(text) => self.say(now, &text),
-            Intent::OpenChat => {
-                self.chat.open();
+            Intent::ToggleChat => {
+                self.chat.toggle();
                 vec![]
             }
-            Intent::CloseChat => {
-                self.chat.close();
+            Intent::ToggleHelp => {
+                self.help_open = !self.help_open && self.phase == Phase::InCall;
+                vec![]
+            }
+            Intent::Escape => {
+                self.help_open = false;
                 vec![]
             }
             Intent::CopyLink => self.room.clone().map(Effect::CopyLink).into_iter().collect(),

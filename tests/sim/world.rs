@@ -266,7 +266,7 @@ impl World {
         match effect {
             Effect::Recall(room, name, join) => {
                 let keepsake = self.clients[client].keepsake.clone();
-                let entrance = Entrance { name, join, keepsake, barred: None };
+                let entrance = Entrance { name, join, keepsake, utc_offset_min: 0, barred: None };
                 self.later(client, 1, Event::Entered(room, entrance));
             }
             Effect::OpenSocket(epoch) => self.open_socket(client, epoch),

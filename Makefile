@@ -1,0 +1,44 @@
+# The two commands: `make run` and `make test`. Both set up what they need first; running again changes nothing.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+export PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD := 1
+export PATH := $(HOME)/.cargo/bin:$(CURDIR)/.tools/bin:$(CURDIR)/node_modules/.bin:$(PATH)
+
+.PHONY: help run test watch build fmt lint setup setup-test deny shots bytes latency
+
+help: ## List the commands
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
+
+run: build ## Build the release and serve http://localhost:3000
+	@exec target/release/holdfast
+
+test: setup-test ## Everything: format, lints, unit tests, simulator, server, WASM, browsers
+	@scripts/test
+
+watch: setup ## Rebuild and reload on every change
+	LEPTOS_HASH_FILES=false cargo leptos watch
+
+build: setup ## Build the release server and client
+	@scripts/step "building the release (first time: some minutes)" cargo leptos build --release -P
+
+fmt: setup ## Format the code
+	cargo fmt --all
+
+lint: setup-test ## Format check, clippy for each package, spelling, dependencies
+	@scripts/lint
+
+setup: ## Install what building needs
+	@scripts/setup build
+
+setup-test: ## Install what testing needs
+	@scripts/setup test
+
+shots: build setup-test ## Take the screenshots of docs/TESTING.md into end2end/shots
+	node end2end/shots.mjs
+
+bytes: build ## Print what a first visit to a room costs
+	node end2end/bytes.mjs
+
+latency: build setup-test ## Measure the figures of docs/RESULTS.md
+	node end2end/latency.mjs

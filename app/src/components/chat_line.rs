@@ -1,0 +1,33 @@
+//! One chat message. What people wrote is shown as text; only web addresses become links.
+
+use crate::call::use_call;
+use holdfast::view::{ChatLine, ChatStatus, Piece, clock_text, pieces};
+use leptos::prelude::*;
+
+/// A message with its author, time and whether it is stored.
+#[component]
+pub(crate) fn Line(line: ChatLine) -> impl IntoView {
+    let call = use_call();
+    let offset_min = call.view.with_untracked(|view| view.utc_offset_min);
+    let body = pieces(&line.text)
+        .into_iter()
+        .map(|piece| match piece {
+            Piece::Text(text) => text.into_any(),
+            Piece::Link(address) => {
+                let href = address.clone();
+                view! { <a href=href target="_blank" rel="noopener noreferrer nofollow">{address}</a> }.into_any()
+            }
+        })
+        .collect_view();
+    let waits = line.status() == ChatStatus::Pending;
+    view! {
+        <div class="msg" class:mine=line.mine data-msg=line.id.to_string() data-status=line.status().as_str()>
+            <p class="msg-head">
+                <b>{if line.mine { "You".to_owned() } else { line.name.as_str().to_owned() }}</b>
+                <span>{clock_text(line.at, offset_min)}</span>
+            </p>
+            <p class="msg-body">{body}</p>
+            {waits.then(|| view! { <p class="msg-wait">"Not stored yet"</p> })}
+        </div>
+    }
+}

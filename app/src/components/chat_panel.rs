@@ -1,0 +1,109 @@
+//! The chat panel: what was said, what waits, and a field to write in.
+
+use super::chat_line::Line;
+use super::icon::{Glyph, Icon};
+use crate::call::use_call;
+use holdfast::Limits;
+use holdfast::session::Intent;
+use leptos::prelude::*;
+
+/// Characters left from which on the counter shows.
+const COUNTER_FROM: usize = 500;
+
+/// Beside the stage, or over it on a narrow screen.
+#[component]
+pub(crate) fn ChatPanel() -> impl IntoView {
+    let call = use_call();
+    let open = call.memo(|view| view.chat_open);
+    let chat = call.memo(|view| view.chat.clone());
+    let log = NodeRef::<leptos::html::Div>::new();
+    let scroll = move || {
+        if let Some(log) = log.get_untracked() {
+            log.set_scroll_top(log.scroll_height());
+        }
+    };
+    Effect::new(move |_| {
+        let (_, open) = (chat.read().len(), open.get());
+        if open {
+            request_animation_frame(scroll);
+        }
+    });
+    view! {
+        <aside class="chat" id="chat" aria-label="Chat panel" hidden=move || !open.get()>
+            <div class="chat-head">
+                <h2>"Chat"</h2>
+                <button type="button" class="ghost" aria-label="Close chat panel" on:click=move |_| call.send(Intent::ToggleChat)>
+                    <Icon glyph=Glyph::Close />
+                </button>
+            </div>
+            // Announced by the announcer, in one sentence each, so the log itself stays quiet.
+            <div class="chat-log" role="log" aria-label="Chat" aria-live="off" tabindex="0" node_ref=log>
+                <Show when=move || chat.read().is_empty()>
+                    <p class="chat-empty">"Messages stay in this room, also for people who come later."</p>
+                </Show>
+                <For each=move || chat.get().as_ref().clone() key=|line| (line.id, line.offset) let(line)>
+                    <Line line />
+                </For>
+            </div>
+            <ChatForm open />
+        </aside>
+    }
+}
+
+#[component]
+fn ChatForm(open: Memo<bool>) -> impl IntoView {
+    let call = use_call();
+    let field = NodeRef::<leptos::html::Textarea>::new();
+    let used = RwSignal::new(0_usize);
+    let over = move || used.get() > Limits::CHAT_CHARS;
+    let near_limit = move || used.get() + COUNTER_FROM >= Limits::CHAT_CHARS;
+    Effect::new(move |_| {
+        if open.get() {
+            request_animation_frame(move || {
+                if let Some(field) = field.get_untracked() {
+                    let _ = field.focus();
+                }
+            });
+        }
+    });
+    let send = move || {
+        let Some(field) = field.get_untracked() else { return };
+        let text = field.value();
+        let chars = text.chars().count();
+        if text.trim().is_empty() || chars > Limits::CHAT_CHARS {
+            return;
+        }
+        call.send(Intent::Say(text));
+        field.set_value("");
+        used.set(0);
+    };
+    let counter = move || format!("{} of {} characters", used.get(), Limits::CHAT_CHARS);
+    view! {
+        <form
+            class="chat-form"
+            on:submit=move |ev| {
+                ev.prevent_default();
+                send();
+            }
+        >
+            <textarea
+                node_ref=field
+                class="input"
+                rows="1"
+                aria-label="Message"
+                placeholder="Write a message"
+                on:input=move |ev| used.set(event_target_value(&ev).chars().count())
+                on:keydown=move |ev| {
+                    if ev.key() == "Enter" && !ev.shift_key() && !ev.is_composing() {
+                        ev.prevent_default();
+                        send();
+                    }
+                }
+            ></textarea>
+            <button class="button primary" type="submit" aria-label="Send" disabled=over><Icon glyph=Glyph::Send /></button>
+            <Show when=near_limit>
+                <p class="chat-counter" class:over=over role="status">{counter}</p>
+            </Show>
+        </form>
+    }
+}

@@ -1,0 +1,44 @@
+//! After the call: why it ended and how to go on.
+
+use super::icon::{Glyph, Icon};
+use crate::call::use_call;
+use holdfast::RoomId;
+use holdfast::session::Intent;
+use holdfast::view::Phase;
+use holdfast::wire::CloseCode;
+use leptos::prelude::*;
+
+/// The last screen of a call.
+#[component]
+pub(crate) fn Ended(room: RoomId) -> impl IntoView {
+    let call = use_call();
+    let why = call.part(|view| view.ending().unwrap_or_default());
+    let name = call.part(|view| view.me.name.clone());
+    let outdated = call.part(|view| view.phase == Phase::Ended(CloseCode::Version));
+    let path = format!("/r/{room}");
+    view! {
+        <div class="lobby">
+            <header>
+                <a class="brand" href="/"><Icon glyph=Glyph::Brand />"Holdfast"</a>
+            </header>
+            <main class="ended">
+                <h1>{why}</h1>
+                <div class="ended-actions">
+                    <Show
+                        when=outdated
+                        fallback=move || {
+                            view! {
+                                <button class="button primary" type="button" on:click=move |_| call.send(Intent::Join(untrack(name)))>
+                                    "Join again"
+                                </button>
+                            }
+                        }
+                    >
+                        <a class="button primary" rel="external" href=path.clone()>"Reload"</a>
+                    </Show>
+                    <a class="button plain" href="/">"Go to the start"</a>
+                </div>
+            </main>
+        </div>
+    }
+}

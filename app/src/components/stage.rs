@@ -1,0 +1,58 @@
+//! The screen of the call: stage, controls, chat.
+
+use super::chat_panel::ChatPanel;
+use super::controls::Controls;
+use super::help::Help;
+use super::notices::Notices;
+use super::tile::{OwnTile, Tile};
+use crate::call::use_call;
+use holdfast::session::Intent;
+use leptos::prelude::*;
+
+/// Everything one sees in a call.
+#[component]
+pub(crate) fn CallScreen() -> impl IntoView {
+    let call = use_call();
+    let link = call.part(|view| view.link.as_str());
+    view! {
+        <main class="call" data-link=link>
+            <h1 class="sr-only">"Call"</h1>
+            <Stage />
+            <Controls />
+            <ChatPanel />
+            <Help />
+        </main>
+    }
+}
+
+#[component]
+fn Stage() -> impl IntoView {
+    let call = use_call();
+    let peers = call.memo(|view| view.tiles.iter().map(|tile| tile.peer).collect::<Vec<_>>());
+    let people = call.part(|view| view.people().to_string());
+    let alone = move || peers.read().is_empty();
+    let banner = call.part(|view| view.link_banner());
+    view! {
+        <section class="stage" aria-label="People">
+            <Show when=move || !banner().is_empty()>
+                <div class="banner">
+                    <span>{banner}</span>
+                    <button type="button" on:click=move |_| call.send(Intent::TryNow)>"Try now"</button>
+                </div>
+            </Show>
+            <Show when=alone>
+                <div class="alone">
+                    <span>"Nobody else is here yet. Send them the link."</span>
+                    <button class="button primary" type="button" on:click=move |_| call.send(Intent::CopyLink)>"Copy link"</button>
+                </div>
+            </Show>
+            <div class="grid" data-people=people>
+                <For each=move || peers.get() key=|peer| *peer let(peer)>
+                    <Tile peer />
+                </For>
+                <OwnTile />
+            </div>
+            <Notices />
+        </section>
+    }
+}

@@ -1,0 +1,5 @@
+//! One page a file.
+
+pub(crate) mod home;
+pub(crate) mod not_found;
+pub(crate) mod room;

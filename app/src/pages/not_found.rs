@@ -1,0 +1,23 @@
+//! The page for addresses that lead nowhere.
+
+use crate::components::icon::{Glyph, Icon};
+use leptos::prelude::*;
+use leptos_meta::Title;
+
+/// Any other path.
+#[component]
+pub(crate) fn NotFoundPage() -> impl IntoView {
+    view! {
+        <Title text="Not found - Holdfast" />
+        <div class="lobby">
+            <header>
+                <a class="brand" href="/"><Icon glyph=Glyph::Brand />"Holdfast"</a>
+            </header>
+            <main class="ended">
+                <h1>"There is nothing at this address."</h1>
+                <p>"A room's link looks like /r/kavot-imure-sakem."</p>
+                <a class="button primary" href="/">"Go to the start"</a>
+            </main>
+        </div>
+    }
+}

@@ -1,0 +1,133 @@
+// Two and three people: they see, hear and write to each other.
+import { expect, test } from '../support/people.mjs';
+
+test('two people see, hear and write to each other', async ({ people }) => {
+  const ana = await people('Ana');
+  const bo = await people('Bo');
+  await ana.sees('Bo');
+  await bo.sees('Ana');
+  await ana.receivesMedia();
+  await bo.receivesMedia();
+  await ana.says('hello Bo');
+  await expect(ana.page.locator('[data-msg][data-status="stored"]')).toHaveCount(1);
+  await bo.says('hello Ana');
+  for (let n = 0; n < 5; n += 1) await ana.says(`ana ${n}`);
+  const all = ['hello Bo', 'hello Ana', 'ana 0', 'ana 1', 'ana 2', 'ana 3', 'ana 4'];
+  await expect(bo.messages()).toHaveText(all);
+  await expect(ana.messages()).toHaveText(all);
+});
+
+test('a third person joins, all six directions flow, and the chat so far is there', async ({ people }) => {
+  const ana = await people('Ana');
+  const bo = await people('Bo');
+  await ana.says('before Cy');
+  const cy = await people('Cy');
+  await ana.sees('Bo', 'Cy');
+  await bo.sees('Ana', 'Cy');
+  await cy.sees('Ana', 'Bo');
+  for (const person of [ana, bo, cy]) await person.receivesMedia(2);
+  await cy.openChat();
+  await expect(cy.messages()).toHaveText(['before Cy']);
+});
+
+test('mute and camera off are seen by the others and come back', async ({ people }) => {
+  const ana = await people('Ana');
+  const bo = await people('Bo');
+  await bo.sees('Ana');
+  await ana.button('Mute microphone').click();
+  await expect(bo.tile('Ana')).toHaveAttribute('data-audio', 'off');
+  await ana.button('Turn camera off').click();
+  await expect(bo.tile('Ana')).toHaveAttribute('data-video', 'off');
+  await ana.button('Unmute microphone').click();
+  await ana.button('Turn camera on').click();
+  await expect(bo.tile('Ana')).toHaveAttribute('data-audio', 'on');
+  await expect(bo.tile('Ana')).toHaveAttribute('data-video', 'on');
+  await bo.receivesMedia();
+});
+
+test('leaving removes the tile, and one can come again', async ({ people }) => {
+  const ana = await people('Ana');
+  const bo = await people('Bo');
+  await ana.sees('Bo');
+  await bo.button('Leave').click();
+  await expect(ana.tiles()).toHaveCount(0);
+  await expect(bo.page.getByRole('heading', { name: 'You left the call.' })).toBeVisible();
+  await bo.button('Join again').click();
+  await ana.sees('Bo');
+  await bo.sees('Ana');
+});
+
+test('a reload comes back to the same seat without a click, and what was off stays off', async ({ people }) => {
+  const ana = await people('Ana');
+  const bo = await people('Bo', { join: false });
+  await bo.page.getByRole('textbox', { name: 'Your name' }).fill('Bo');
+  await bo.button('Join').click();
+  await bo.sees('Ana');
+  await bo.button('Turn camera off').click();
+  const seat = await ana.tile('Bo').getAttribute('data-peer');
+  await bo.page.reload();
+  await bo.sees('Ana');
+  await ana.sees('Bo');
+  expect(await ana.tile('Bo').getAttribute('data-peer')).toBe(seat);
+  await expect(bo.button('Turn camera on')).toBeVisible();
+  await bo.receivesMedia();
+});
+
+test('somebody without a camera or microphone joins, sees and is told', async ({ people }) => {
+  const ana = await people('Ana');
+  const none = () => {
+    const missing = () => Promise.reject(new DOMException('no device', 'NotFoundError'));
+    navigator.mediaDevices.getUserMedia = missing;
+  };
+  const bo = await people('Bo', { join: false, init: none });
+  await expect(bo.page.getByText('No camera found. Connect one, or join without it.').first()).toBeVisible();
+  await expect(bo.page.getByText('No microphone found. Connect one, or join without it.').first()).toBeVisible();
+  await bo.page.getByRole('textbox', { name: 'Your name' }).fill('Bo');
+  await bo.button('Join').click();
+  await bo.sees('Ana');
+  await bo.receivesMedia();
+  await expect(ana.tile('Bo')).toHaveAttribute('data-video', 'off');
+  await expect(ana.tile('Bo')).toHaveAttribute('data-audio', 'off');
+});
+
+test('a refused camera has its own message', async ({ people }) => {
+  const refuse = () => {
+    navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('no', 'NotAllowedError'));
+  };
+  const bo = await people('Bo', { join: false, init: refuse });
+  await expect(bo.page.getByText('The camera is blocked.').first()).toBeVisible();
+});
+
+test('markup in names and messages is shown as text', async ({ people }) => {
+  const evil = '<img src=x onerror="window.pwned=1">';
+  const ana = await people('Ana');
+  const bo = await people(evil);
+  await ana.sees(evil);
+  await bo.says('<script>window.pwned=1</script> javascript:alert(1) https://example.org/?a=1');
+  await ana.openChat();
+  await expect(ana.messages()).toHaveText(['<script>window.pwned=1</script> javascript:alert(1) https://example.org/?a=1']);
+  const links = ana.page.locator('[role="log"] a');
+  await expect(links).toHaveCount(1);
+  await expect(links).toHaveAttribute('href', 'https://example.org/?a=1');
+  await expect(links).toHaveAttribute('rel', /noopener/);
+  for (const person of [ana, bo]) expect(await person.page.evaluate(() => window.pwned)).toBeUndefined();
+});
+
+test('a ninth person is told that the room is full', async ({ people, server, room }) => {
+  const sockets = await Promise.all(
+    Array.from({ length: 8 }, (_, n) => {
+      const socket = new WebSocket(`ws://localhost:${server.port}/ws`, { protocols: ['holdfast.v1'], headers: { origin: server.url } });
+      return new Promise((done, failed) => {
+        socket.onopen = () =>
+          socket.send(JSON.stringify({ hello: { version: 1, room, name: `P${n}`, media: { audio: false, video: false } } }));
+        socket.onmessage = () => done(socket);
+        socket.onerror = failed;
+      });
+    }),
+  );
+  const late = await people('Late', { join: false });
+  await expect(late.page.getByRole('button', { name: 'This call is full' })).toBeDisabled();
+  await late.page.goto(`${server.url}/r/${room}?name=Late&join=1`);
+  await expect(late.page.getByRole('heading', { name: /This call is full/ })).toBeVisible();
+  for (const socket of sockets) socket.close();
+});

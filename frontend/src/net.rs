@@ -1,0 +1,30 @@
+//! What the browser says of the network and of the page being shown again.
+
+use crate::inbox::Inbox;
+use crate::listener::Listener;
+use holdfast::session::{Event, NetEvent};
+use web_sys::VisibilityState;
+
+/// Listens until the listeners are dropped.
+pub(crate) fn listen(inbox: &Inbox) -> Vec<Listener> {
+    let Some(window) = web_sys::window() else { return vec![] };
+    let post = |name: &'static str, event: NetEvent| {
+        let inbox = inbox.clone();
+        Listener::new(&window, name, move |_| inbox.post(Event::Net(event)))
+    };
+    let mut listeners = vec![
+        post("online", NetEvent::Online),
+        post("offline", NetEvent::Offline),
+        // Also after the page was kept in the back-forward cache.
+        post("pageshow", NetEvent::Online),
+    ];
+    if let Some(document) = window.document() {
+        let (inbox, page) = (inbox.clone(), document.clone());
+        listeners.push(Listener::new(&document, "visibilitychange", move |_| {
+            if page.visibility_state() == VisibilityState::Visible {
+                inbox.post(Event::Net(NetEvent::Online));
+            }
+        }));
+    }
+    listeners
+}

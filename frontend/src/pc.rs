@@ -1,0 +1,272 @@
+//! The peer connections: each runs its operations one after the other and posts what comes of them.
+
+use crate::externs::{PeerConnectionExt, TransceiverExt};
+use crate::inbox::Inbox;
+use crate::listener::Listener;
+use crate::media::Media;
+use crate::screen::Screen;
+use futures::StreamExt;
+use futures::channel::mpsc;
+use holdfast::peer::RtcEvent;
+use holdfast::session::Event;
+use holdfast::view::MediaKind;
+use holdfast::wire::{Candidate, IceServer, Sdp};
+use holdfast::{PcEpoch, PeerId};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{
+    MediaStream, MediaStreamTrack, RtcConfiguration, RtcIceCandidateInit, RtcIceServer, RtcPeerConnection,
+    RtcPeerConnectionIceEvent, RtcPeerConnectionState, RtcRtpReceiver, RtcRtpTransceiver, RtcRtpTransceiverDirection,
+    RtcRtpTransceiverInit, RtcSdpType, RtcSessionDescriptionInit, RtcTrackEvent,
+};
+
+/// Operations that may wait for one connection. The core asks for one at a time, candidates aside.
+const WAITING: usize = 256;
+
+/// One browser operation.
+pub(crate) enum Operation {
+    /// Make and set an offer.
+    Offer { restart: bool },
+    /// Apply an offer, make and set the answer.
+    ApplyOffer(Sdp),
+    /// Apply an answer.
+    ApplyAnswer(Sdp),
+    /// Add a candidate.
+    AddCandidate(Candidate),
+}
+
+/// One connection. Dropping it closes it.
+struct Connection {
+    pc: RtcPeerConnection,
+    operations: mpsc::Sender<Operation>,
+    _listeners: Vec<Listener>,
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.pc.close();
+    }
+}
+
+#[derive(Default)]
+struct Inner {
+    connections: BTreeMap<(PeerId, PcEpoch), Connection>,
+    /// One stream a person for all their connections, so that a repair does not touch the element.
+    streams: BTreeMap<PeerId, MediaStream>,
+}
+
+/// All connections of this page.
+#[derive(Clone, Default)]
+pub(crate) struct Connections(Rc<RefCell<Inner>>);
+
+impl Connections {
+    /// Makes a connection.
+    pub(crate) fn open(&self, peer: PeerId, epoch: PcEpoch, ice: &[IceServer], inbox: &Inbox, media: &Media, screen: &Rc<RefCell<Screen>>) {
+        let post = {
+            let inbox = inbox.clone();
+            move |event| inbox.post(Event::Rtc(peer, epoch, event))
+        };
+        let made = RtcPeerConnection::new_with_configuration(&configuration(ice));
+        let (Ok(pc), Some(stream)) = (made, self.stream(peer)) else {
+            return post(RtcEvent::OperationFailed);
+        };
+        let (operations, waiting) = mpsc::channel(WAITING);
+        let listeners = listen(&pc, &post, peer, stream, Rc::clone(screen));
+        wasm_bindgen_futures::spawn_local(work(pc.clone(), waiting, media.clone(), post));
+        let connection = Connection { pc, operations, _listeners: listeners };
+        self.0.borrow_mut().connections.insert((peer, epoch), connection);
+    }
+
+    /// Drops a connection.
+    pub(crate) fn close(&self, peer: PeerId, epoch: PcEpoch) {
+        let closed = self.0.borrow_mut().connections.remove(&(peer, epoch));
+        drop(closed);
+    }
+
+    /// Queues an operation; one of a connection that is gone is of no interest.
+    pub(crate) fn operate(&self, peer: PeerId, epoch: PcEpoch, operation: Operation) {
+        if let Some(connection) = self.0.borrow_mut().connections.get_mut(&(peer, epoch)) {
+            let _ = connection.operations.try_send(operation);
+        }
+    }
+
+    /// Uses these servers from the next gathering on.
+    pub(crate) fn set_ice(&self, ice: &[IceServer]) {
+        for connection in self.0.borrow().connections.values() {
+            let _ = connection.pc.unchecked_ref::<PeerConnectionExt>().set_configuration(&configuration(ice));
+        }
+    }
+
+    /// Sends another track of ours to everyone.
+    pub(crate) fn replace_track(&self, kind: MediaKind, track: Option<&MediaStreamTrack>) {
+        for connection in self.0.borrow().connections.values() {
+            for transceiver in transceivers(&connection.pc).filter(|one| kind_of(one) == kind) {
+                send_track(&transceiver, track);
+            }
+        }
+    }
+
+    /// The person's stream; streams of people who are gone are let go.
+    pub(crate) fn stream(&self, peer: PeerId) -> Option<MediaStream> {
+        let mut inner = self.0.borrow_mut();
+        let Inner { connections, streams } = &mut *inner;
+        streams.retain(|known, _| *known == peer || connections.keys().any(|(theirs, _)| theirs == known));
+        if let Some(stream) = streams.get(&peer) {
+            return Some(stream.clone());
+        }
+        let stream = MediaStream::new().ok()?;
+        streams.insert(peer, stream.clone());
+        Some(stream)
+    }
+
+    /// Where everybody's sound arrives.
+    pub(crate) fn audio_receivers(&self) -> Vec<(PeerId, RtcRtpReceiver)> {
+        let inner = self.0.borrow();
+        let of = |((peer, _), connection): (&(PeerId, PcEpoch), &Connection)| {
+            let audio = transceivers(&connection.pc).find(|one| kind_of(one) == MediaKind::Audio)?;
+            Some((*peer, audio.receiver()))
+        };
+        inner.connections.iter().filter_map(of).collect()
+    }
+}
+
+fn configuration(ice: &[IceServer]) -> RtcConfiguration {
+    let servers = js_sys::Array::new();
+    for one in ice {
+        let server = RtcIceServer::new();
+        let urls: js_sys::Array = one.urls.iter().map(|url| JsValue::from_str(url)).collect();
+        server.set_urls(&urls);
+        if let (Some(username), Some(credential)) = (&one.username, &one.credential) {
+            server.set_username(username);
+            server.set_credential(credential);
+        }
+        servers.push(&server);
+    }
+    let configuration = RtcConfiguration::new();
+    configuration.set_ice_servers(&servers);
+    configuration
+}
+
+fn listen(
+    pc: &RtcPeerConnection,
+    post: &(impl Fn(RtcEvent) + Clone + 'static),
+    peer: PeerId,
+    stream: MediaStream,
+    screen: Rc<RefCell<Screen>>,
+) -> Vec<Listener> {
+    let (found, moved, connection) = (post.clone(), post.clone(), pc.clone());
+    vec![
+        Listener::new(pc, "icecandidate", move |event| {
+            let candidate = event.dyn_ref::<RtcPeerConnectionIceEvent>().and_then(RtcPeerConnectionIceEvent::candidate);
+            if let Some(candidate) = candidate {
+                let (mid, index) = (candidate.sdp_mid().unwrap_or_default(), candidate.sdp_m_line_index().unwrap_or(0));
+                if let Ok(candidate) = Candidate::new(candidate.candidate(), mid, index) {
+                    found(RtcEvent::LocalCandidate(candidate));
+                }
+            }
+        }),
+        Listener::new(pc, "connectionstatechange", move |_| match connection.connection_state() {
+            RtcPeerConnectionState::Connected => moved(RtcEvent::Connected),
+            RtcPeerConnectionState::Disconnected => moved(RtcEvent::Disconnected),
+            RtcPeerConnectionState::Failed => moved(RtcEvent::Failed),
+            _ => {}
+        }),
+        Listener::new(pc, "track", move |event| {
+            let Some(track) = event.dyn_ref::<RtcTrackEvent>().map(RtcTrackEvent::track) else { return };
+            let same_kind = |old: &MediaStreamTrack| old.kind() == track.kind();
+            let known = stream.get_tracks();
+            let known = known.iter().filter_map(|old| old.dyn_into::<MediaStreamTrack>().ok());
+            known.filter(same_kind).for_each(|old| stream.remove_track(&old));
+            stream.add_track(&track);
+            screen.borrow().attach(Some(peer), &stream);
+        }),
+    ]
+}
+
+fn transceivers(pc: &RtcPeerConnection) -> impl Iterator<Item = RtcRtpTransceiver> + use<> {
+    pc.get_transceivers().to_vec().into_iter().filter_map(|one| one.dyn_into().ok())
+}
+
+fn kind_of(transceiver: &RtcRtpTransceiver) -> MediaKind {
+    if transceiver.receiver().track().kind() == "audio" { MediaKind::Audio } else { MediaKind::Video }
+}
+
+fn send_track(transceiver: &RtcRtpTransceiver, track: Option<&MediaStreamTrack>) {
+    let done = transceiver.sender().replace_track(track);
+    wasm_bindgen_futures::spawn_local(async move {
+        let _ = JsFuture::from(done).await; // Refused only when the connection was closed meanwhile.
+    });
+}
+
+/// Runs a connection's operations one after the other.
+async fn work(pc: RtcPeerConnection, mut waiting: mpsc::Receiver<Operation>, media: Media, post: impl Fn(RtcEvent)) {
+    while let Some(operation) = waiting.next().await {
+        let outcome = match operation {
+            Operation::Offer { restart } => make_offer(&pc, &media, restart).await.map(RtcEvent::OfferReady),
+            Operation::ApplyOffer(sdp) => apply_offer(&pc, &media, &sdp).await.map(RtcEvent::AnswerReady),
+            Operation::ApplyAnswer(sdp) => {
+                set_remote(&pc, RtcSdpType::Answer, &sdp).await.map(|()| RtcEvent::AnswerApplied)
+            }
+            Operation::AddCandidate(candidate) => {
+                // One that cannot be added is not missed: it belongs to an offer that was taken back.
+                let _ = add_candidate(&pc, &candidate).await;
+                continue;
+            }
+        };
+        post(outcome.unwrap_or_else(|error| {
+            web_sys::console::warn_2(&"holdfast: a connection step failed".into(), &error);
+            RtcEvent::OperationFailed
+        }));
+    }
+}
+
+async fn make_offer(pc: &RtcPeerConnection, media: &Media, restart: bool) -> Result<Sdp, JsValue> {
+    if restart {
+        pc.unchecked_ref::<PeerConnectionExt>().restart_ice();
+    }
+    if transceivers(pc).next().is_none() {
+        for (name, kind) in [("audio", MediaKind::Audio), ("video", MediaKind::Video)] {
+            let init = RtcRtpTransceiverInit::new();
+            init.set_direction(RtcRtpTransceiverDirection::Sendrecv);
+            let transceiver = pc.add_transceiver_with_str_and_init(name, &init);
+            send_track(&transceiver, media.track(kind).as_ref());
+        }
+    }
+    set_local(pc).await
+}
+
+async fn apply_offer(pc: &RtcPeerConnection, media: &Media, sdp: &Sdp) -> Result<Sdp, JsValue> {
+    set_remote(pc, RtcSdpType::Offer, sdp).await?;
+    for transceiver in transceivers(pc) {
+        if transceiver.mid().is_none() {
+            // Left over from an offer of ours that was taken back: theirs brought its own.
+            let _ = transceiver.unchecked_ref::<TransceiverExt>().stop();
+            continue;
+        }
+        transceiver.set_direction(RtcRtpTransceiverDirection::Sendrecv);
+        send_track(&transceiver, media.track(kind_of(&transceiver)).as_ref());
+    }
+    set_local(pc).await
+}
+
+async fn set_local(pc: &RtcPeerConnection) -> Result<Sdp, JsValue> {
+    JsFuture::from(pc.unchecked_ref::<PeerConnectionExt>().set_local_description()).await?;
+    let text = pc.local_description().map(|description| description.sdp()).unwrap_or_default();
+    Sdp::new(&text).map_err(|error| JsValue::from_str(&error.to_string()))
+}
+
+async fn set_remote(pc: &RtcPeerConnection, kind: RtcSdpType, sdp: &Sdp) -> Result<(), JsValue> {
+    let description = RtcSessionDescriptionInit::new(kind);
+    description.set_sdp(sdp.as_str());
+    JsFuture::from(pc.set_remote_description(&description)).await.map(|_| ())
+}
+
+async fn add_candidate(pc: &RtcPeerConnection, candidate: &Candidate) -> Result<(), JsValue> {
+    let init = RtcIceCandidateInit::new(candidate.line());
+    init.set_sdp_mid(Some(candidate.mid()));
+    init.set_sdp_m_line_index(Some(candidate.index()));
+    JsFuture::from(pc.add_ice_candidate_with_opt_rtc_ice_candidate_init(Some(&init))).await.map(|_| ())
+}

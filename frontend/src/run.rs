@@ -1,0 +1,125 @@
+//! Runs effects: one arm each, one adapter call an arm.
+
+use crate::inbox::Inbox;
+use crate::levels::Levels;
+use crate::media::Media;
+use crate::pc::{Connections, Operation};
+use crate::screen::Screen;
+use crate::socket::Socket;
+use crate::storage;
+use holdfast::RoomId;
+use holdfast::session::{Effect, Event, Intent};
+use holdfast::view::MediaKind;
+use std::cell::RefCell;
+use std::rc::Rc;
+use wasm_bindgen_futures::JsFuture;
+use web_sys::MediaStream;
+
+/// The browser, as the effects see it.
+pub(crate) struct Browser {
+    inbox: Inbox,
+    socket: Socket,
+    connections: Connections,
+    screen: Rc<RefCell<Screen>>,
+    /// Made when a room is entered: the first page needs no camera.
+    room: Option<InRoom>,
+}
+
+/// What is needed only in a room.
+struct InRoom {
+    media: Media,
+    _levels: Rc<Levels>,
+}
+
+impl Browser {
+    pub(crate) fn new(inbox: Inbox) -> Self {
+        let socket = Socket::new(inbox.clone());
+        Self { inbox, socket, connections: Connections::default(), screen: Rc::default(), room: None }
+    }
+
+    /// Runs effects in order.
+    pub(crate) fn run(&mut self, effects: Vec<Effect>) {
+        for effect in effects {
+            self.run_one(effect);
+        }
+    }
+
+    fn run_one(&mut self, effect: Effect) {
+        match effect {
+            Effect::Recall(room, name, join) => self.recall(room, name, join),
+            Effect::OpenSocket(epoch) => self.socket.open(epoch),
+            Effect::SendText(epoch, text) => self.socket.send(epoch, text),
+            Effect::CloseSocket(epoch) => self.socket.close(epoch),
+            Effect::OpenPc(peer, epoch, ice) => {
+                if let Some(InRoom { media, .. }) = &self.room {
+                    self.connections.open(peer, epoch, &ice, &self.inbox, media, &self.screen);
+                }
+            }
+            Effect::ClosePc(peer, epoch) => self.connections.close(peer, epoch),
+            Effect::CreateOffer(peer, epoch, restart) => {
+                self.connections.operate(peer, epoch, Operation::Offer { restart });
+            }
+            Effect::ApplyOffer(peer, epoch, sdp) => self.connections.operate(peer, epoch, Operation::ApplyOffer(sdp)),
+            Effect::ApplyAnswer(peer, epoch, sdp) => self.connections.operate(peer, epoch, Operation::ApplyAnswer(sdp)),
+            Effect::AddCandidate(peer, epoch, candidate) => {
+                self.connections.operate(peer, epoch, Operation::AddCandidate(candidate));
+            }
+            Effect::SetIce(ice) => self.connections.set_ice(&ice),
+            Effect::Capture(capture) => self.media().map_or((), |media| media.capture(capture)),
+            Effect::Release(kind) => self.media().map_or((), |media| media.release(kind)),
+            Effect::Unmute => self.media().map_or((), |media| media.set_muted(false)),
+            Effect::Mute => self.media().map_or((), |media| media.set_muted(true)),
+            Effect::SetSpeaker(id) => self.screen.borrow_mut().set_speaker(id),
+            Effect::Attach(None) => {
+                if let Some(media) = self.media() {
+                    self.screen.borrow().attach(None, media.preview());
+                }
+            }
+            Effect::Attach(Some(peer)) => {
+                if let Some(stream) = self.connections.stream(peer) {
+                    self.screen.borrow().attach(Some(peer), &stream);
+                }
+            }
+            Effect::SaveName(name) => storage::save_name(&name),
+            Effect::SaveSeat(room, keepsake) => storage::save_seat(&room, &keepsake),
+            Effect::ForgetSeat(room) => storage::forget_seat(&room),
+            Effect::CopyLink(room) => wasm_bindgen_futures::spawn_local(copy_link(room, self.inbox.clone())),
+        }
+    }
+
+    fn media(&self) -> Option<&Media> {
+        self.room.as_ref().map(|room| &room.media)
+    }
+
+    fn recall(&mut self, room: RoomId, name: String, join: bool) {
+        if self.room.is_none()
+            && let Ok(preview) = MediaStream::new()
+        {
+            let levels = Rc::new(Levels::new(self.inbox.clone(), self.connections.clone()));
+            let (connections, listening) = (self.connections.clone(), Rc::clone(&levels));
+            let on_track = Rc::new(move |kind, track: Option<&web_sys::MediaStreamTrack>| {
+                connections.replace_track(kind, track);
+                if kind == MediaKind::Audio {
+                    listening.listen(track);
+                }
+            });
+            let media = Media::new(self.inbox.clone(), preview, on_track);
+            self.room = Some(InRoom { media, _levels: levels });
+        }
+        let entrance = storage::recall(&room, name, join);
+        self.inbox.post(Event::Entered(room, entrance));
+    }
+}
+
+async fn copy_link(room: RoomId, inbox: Inbox) {
+    let copied = async {
+        let window = web_sys::window()?;
+        let origin = window.location().origin().ok()?;
+        if !crate::js::has(&window.navigator(), "clipboard") {
+            return None;
+        }
+        JsFuture::from(window.navigator().clipboard().write_text(&format!("{origin}/r/{room}"))).await.ok()
+    };
+    let copied = copied.await.is_some();
+    inbox.intend(Intent::LinkCopied(copied));
+}

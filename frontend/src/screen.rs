@@ -1,0 +1,98 @@
+//! Streams meet elements here: tiles are found by id, so that no stream ever enters the pages.
+
+use crate::externs::MediaElementExt;
+use crate::js;
+use crate::listener::Listener;
+use app::dom::{METER_ID, video_id};
+use holdfast::PeerId;
+use std::cell::RefCell;
+use std::rc::Rc;
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{Document, Element, HtmlVideoElement, MediaStream};
+
+/// What is shown and heard where.
+#[derive(Default)]
+pub(crate) struct Screen {
+    speaker: Option<String>,
+    /// Waits for a click or key to let sound through, where the browser asks for one.
+    unmute: Rc<RefCell<Vec<Listener>>>,
+}
+
+fn document() -> Option<Document> {
+    web_sys::window()?.document()
+}
+
+fn element(id: &str) -> Option<Element> {
+    document()?.get_element_by_id(id)
+}
+
+impl Screen {
+    /// Shows a stream in a person's tile, if the tile is there.
+    pub(crate) fn attach(&self, who: Option<PeerId>, stream: &MediaStream) {
+        let Some(video) = element(&video_id(who)).and_then(|found| found.dyn_into::<HtmlVideoElement>().ok()) else { return };
+        if video.src_object().as_ref() != Some(stream) {
+            video.set_src_object(Some(stream));
+        }
+        video.set_muted(who.is_none());
+        if let Some(speaker) = self.speaker.as_deref().filter(|_| who.is_some()) {
+            set_sink(&video, speaker);
+        }
+        wasm_bindgen_futures::spawn_local(play(video, Rc::clone(&self.unmute)));
+    }
+
+    /// Plays everybody through another speaker.
+    pub(crate) fn set_speaker(&mut self, id: String) {
+        for video in videos() {
+            set_sink(&video, &id);
+        }
+        self.speaker = Some(id);
+    }
+
+    /// Moves the meter of the own microphone, if it is shown.
+    pub(crate) fn show_level(level: u8) {
+        if let Some(meter) = element(METER_ID) {
+            let _ = meter.set_attribute("value", &level.to_string());
+        }
+    }
+}
+
+fn videos() -> Vec<HtmlVideoElement> {
+    let found = document().and_then(|document| document.query_selector_all("[data-tile='peer'] video").ok());
+    let nodes = found.map(|list| (0..list.length()).filter_map(|n| list.get(n)).collect::<Vec<_>>()).unwrap_or_default();
+    nodes.into_iter().filter_map(|node| node.dyn_into().ok()).collect()
+}
+
+fn set_sink(video: &HtmlVideoElement, id: &str) {
+    if js::has(video, "setSinkId")
+        && let Ok(done) = video.unchecked_ref::<MediaElementExt>().set_sink_id(id)
+    {
+        wasm_bindgen_futures::spawn_local(async move {
+            let _ = JsFuture::from(done).await; // A speaker that is gone: the usual one plays on.
+        });
+    }
+}
+
+/// Plays; where sound needs a click first, plays silently and lets the sound in with the first click or key.
+async fn play(video: HtmlVideoElement, unmute: Rc<RefCell<Vec<Listener>>>) {
+    let blocked = |error: JsValue| js::error_name(&error) == "NotAllowedError";
+    let Ok(playing) = video.play() else { return };
+    if !JsFuture::from(playing).await.is_err_and(blocked) {
+        return;
+    }
+    video.set_muted(true);
+    if let Ok(playing) = video.play() {
+        let _ = JsFuture::from(playing).await;
+    }
+    let Some(document) = document() else { return };
+    if unmute.borrow().is_empty() {
+        let listen = |name| {
+            Listener::new(&document, name, |_| {
+                for video in videos() {
+                    video.set_muted(false);
+                }
+            })
+        };
+        *unmute.borrow_mut() = vec![listen("pointerdown"), listen("keydown")];
+    }
+}

@@ -1,0 +1,111 @@
+//! The WebSocket, one at a time, each under its epoch.
+
+use crate::inbox::Inbox;
+use futures::channel::mpsc;
+use futures::future::poll_fn;
+use futures::{FutureExt, SinkExt, StreamExt, select_biased};
+use gloo_net::websocket::futures::WebSocket;
+use gloo_net::websocket::{Message, WebSocketError};
+use holdfast::SocketEpoch;
+use holdfast::session::{Event, SocketEvent};
+use holdfast::wire::{CloseCode, SUBPROTOCOL};
+
+/// Frames that may wait for a socket; past that they are dropped, and what matters is sent again.
+const WAITING: usize = 1_024;
+
+/// The newest socket. Dropping the sender closes it.
+pub(crate) struct Socket {
+    inbox: Inbox,
+    current: Option<(SocketEpoch, mpsc::Sender<String>)>,
+}
+
+impl Socket {
+    pub(crate) const fn new(inbox: Inbox) -> Self {
+        Self { inbox, current: None }
+    }
+
+    /// Opens a socket to the server this page came from.
+    pub(crate) fn open(&mut self, epoch: SocketEpoch) {
+        let (sender, frames) = mpsc::channel(WAITING);
+        self.current = Some((epoch, sender));
+        let inbox = self.inbox.clone();
+        let Some(opened) = address().and_then(|url| WebSocket::open_with_protocol(&url, SUBPROTOCOL).ok()) else {
+            inbox.post(Event::Socket(epoch, SocketEvent::Closed(CloseCode::Broken, String::new())));
+            return;
+        };
+        wasm_bindgen_futures::spawn_local(pump(opened, epoch, frames, inbox));
+    }
+
+    /// Sends a frame, if that socket is still the newest.
+    pub(crate) fn send(&mut self, epoch: SocketEpoch, text: String) {
+        if let Some((known, sender)) = &mut self.current
+            && *known == epoch
+        {
+            let _ = sender.try_send(text);
+        }
+    }
+
+    /// Closes a socket after what was sent before.
+    pub(crate) fn close(&mut self, epoch: SocketEpoch) {
+        if self.current.as_ref().is_some_and(|(known, _)| *known == epoch) {
+            self.current = None;
+        }
+    }
+}
+
+fn address() -> Option<String> {
+    let location = web_sys::window()?.location();
+    let scheme = if location.protocol().ok()? == "https:" { "wss" } else { "ws" };
+    Some(format!("{scheme}://{}/ws", location.host().ok()?))
+}
+
+/// Carries frames both ways until either side ends. Dropping the socket closes it.
+async fn pump(socket: WebSocket, epoch: SocketEpoch, mut frames: mpsc::Receiver<String>, inbox: Inbox) {
+    let post = |event| inbox.post(Event::Socket(epoch, event));
+    let (mut write, read) = socket.split();
+    let mut read = read.fuse();
+    let mut opening = poll_fn(|cx| write.poll_ready_unpin(cx)).fuse();
+    loop {
+        select_biased! {
+            ready = opening => match ready {
+                Ok(()) => break,
+                Err(_) => return post(SocketEvent::Closed(CloseCode::Broken, String::new())),
+            },
+            message = read.next() => if let Some(ended) = ending(message, &post) { return post(ended) },
+            frame = frames.next() => if frame.is_none() { return },
+        }
+    }
+    drop(opening);
+    post(SocketEvent::Opened);
+    loop {
+        select_biased! {
+            frame = frames.next() => match frame {
+                Some(text) => if write.send(Message::Text(text)).await.is_err() {
+                    return post(SocketEvent::Closed(CloseCode::Broken, String::new()));
+                },
+                None => {
+                    let _ = write.close().await;
+                    return;
+                }
+            },
+            message = read.next() => if let Some(ended) = ending(message, &post) { return post(ended) },
+        }
+    }
+}
+
+/// Posts a message; the end of the socket is returned instead.
+fn ending(message: Option<Result<Message, WebSocketError>>, post: &impl Fn(SocketEvent)) -> Option<SocketEvent> {
+    match message {
+        Some(Ok(Message::Text(text))) => {
+            post(SocketEvent::Text(text));
+            None
+        }
+        Some(Ok(Message::Bytes(_))) => None,
+        Some(Err(WebSocketError::ConnectionClose(event))) => {
+            Some(SocketEvent::Closed(CloseCode::from_number(event.code), event.reason))
+        }
+        // After an error the browser always sends a close, which has the code.
+        Some(Err(_)) => None,
+        None => Some(SocketEvent::Closed(CloseCode::Broken, String::new())),
+    }
+}

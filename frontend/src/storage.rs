@@ -1,0 +1,66 @@
+//! What is remembered: the name in this browser, the seat in this tab.
+
+use crate::{clock, js};
+use holdfast::RoomId;
+use holdfast::session::{Entrance, Keepsake};
+use holdfast::view::MediaProblem;
+use holdfast::wire::{decode, encode};
+use web_sys::Storage;
+
+const NAME: &str = "holdfast.name";
+
+fn seat_key(room: &RoomId) -> String {
+    format!("holdfast.seat.{room}")
+}
+
+fn local() -> Option<Storage> {
+    web_sys::window()?.local_storage().ok()?
+}
+
+fn session() -> Option<Storage> {
+    web_sys::window()?.session_storage().ok()?
+}
+
+/// What this page finds when it enters a room.
+pub(crate) fn recall(room: &RoomId, name: String, join: bool) -> Entrance {
+    let remembered = || local().and_then(|store| store.get_item(NAME).ok()?).unwrap_or_default();
+    let kept = session().and_then(|store| store.get_item(&seat_key(room)).ok()?);
+    Entrance {
+        name: if name.is_empty() { remembered() } else { name },
+        join,
+        keepsake: kept.and_then(|text| decode::<Keepsake>(&text).ok()),
+        utc_offset_min: clock::utc_offset_min(),
+        barred: barred(),
+    }
+}
+
+/// Why this page can never open a camera or microphone.
+fn barred() -> Option<MediaProblem> {
+    let window = web_sys::window()?;
+    if !window.is_secure_context() {
+        return Some(MediaProblem::Insecure);
+    }
+    let able = js::has(&window, "RTCPeerConnection") && js::has(&window.navigator(), "mediaDevices");
+    if able { None } else { Some(MediaProblem::Unsupported) }
+}
+
+/// Remembers the name.
+pub(crate) fn save_name(name: &str) {
+    if let Some(store) = local() {
+        let _ = store.set_item(NAME, name);
+    }
+}
+
+/// Remembers the seat.
+pub(crate) fn save_seat(room: &RoomId, keepsake: &Keepsake) {
+    if let Some(store) = session() {
+        let _ = store.set_item(&seat_key(room), &encode(keepsake));
+    }
+}
+
+/// Forgets the seat.
+pub(crate) fn forget_seat(room: &RoomId) {
+    if let Some(store) = session() {
+        let _ = store.remove_item(&seat_key(room));
+    }
+}

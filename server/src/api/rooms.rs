@@ -1,0 +1,196 @@
+//! What one can ask of a room over HTTP.
+
+use super::problem::{Problem, ProblemBody};
+use crate::archive::HistoryPage;
+use crate::clock;
+use crate::state::App;
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use holdfast::rng::Rng;
+use holdfast::wire::Entry;
+use holdfast::{Limits, RoomId};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+/// A room.
+#[derive(Serialize, ToSchema)]
+pub struct RoomBody {
+    /// Its code.
+    #[schema(example = "kavot-imure-sakem")]
+    room: String,
+    /// The path of its page.
+    #[schema(example = "/r/kavot-imure-sakem")]
+    path: String,
+    /// When it was created, in milliseconds since the Unix epoch.
+    created_ms: u64,
+    /// The life of its log.
+    epoch: u64,
+    /// The number of its newest log entry; 0 if there is none.
+    head: u64,
+}
+
+/// A stored chat message.
+#[derive(Serialize, ToSchema)]
+pub struct MessageBody {
+    /// Its id, a UUID of version 7.
+    id: String,
+    /// Its number in the log.
+    seq: u64,
+    /// The seat that wrote it.
+    peer: String,
+    /// The author's name at that time.
+    name: String,
+    /// What it says.
+    body: String,
+    /// When it was stored, in milliseconds since the Unix epoch.
+    at_ms: u64,
+}
+
+/// A page of messages, oldest first.
+#[derive(Serialize, ToSchema)]
+pub struct MessagesBody {
+    /// The messages.
+    messages: Vec<MessageBody>,
+    /// The `after` of the next page; absent on the last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<u64>,
+}
+
+/// One STUN or TURN server.
+#[derive(Serialize, ToSchema)]
+pub struct IceServerBody {
+    /// Its URLs.
+    urls: Vec<String>,
+    /// For TURN: the expiring user name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    username: Option<String>,
+    /// For TURN: its password.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    credential: Option<String>,
+}
+
+/// ICE servers for a seat.
+#[derive(Serialize, ToSchema)]
+pub struct IceBody {
+    /// What `RTCPeerConnection` takes as `iceServers`.
+    ice_servers: Vec<IceServerBody>,
+    /// How long the credentials are good, in seconds.
+    ttl_s: u64,
+}
+
+/// Which page of messages.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub struct PageQuery {
+    /// The number of the last message you have; 0 for the beginning.
+    #[serde(default)]
+    after: u64,
+    /// How many messages, 1 to 200.
+    #[serde(default = "page_entries")]
+    limit: usize,
+}
+
+const fn page_entries() -> usize {
+    Limits::PAGE_ENTRIES
+}
+
+/// Makes up a code that is not in use and creates its room.
+pub async fn new_room(app: &App) -> Result<RoomId, Problem> {
+    let mut rng = Rng::new(rand::random());
+    for _ in 0..8 {
+        let room = RoomId::mint(&mut rng);
+        if app.archive.create(&room, clock::now()).await.map_err(|_| Problem::StoreAway)? {
+            tracing::info!(%room, "created");
+            return Ok(room);
+        }
+    }
+    Err(Problem::Internal)
+}
+
+async fn room_body(app: &App, room: RoomId) -> Result<RoomBody, Problem> {
+    let record = app.archive.room(&room).await.map_err(|_| Problem::StoreAway)?.ok_or(Problem::NoSuchRoom)?;
+    let (epoch, head) = (record.head.epoch.number(), record.head.seq);
+    let path = format!("/r/{room}");
+    Ok(RoomBody { room: room.into(), path, created_ms: record.created.as_unix(), epoch, head })
+}
+
+/// Create a room.
+#[utoipa::path(
+    post, path = "/api/v1/rooms", tag = "rooms",
+    responses((status = 201, body = RoomBody), (status = 429, body = ProblemBody), (status = 503, body = ProblemBody))
+)]
+pub async fn create(State(app): State<App>) -> Result<(StatusCode, Json<RoomBody>), Problem> {
+    let room = new_room(&app).await?;
+    Ok((StatusCode::CREATED, Json(room_body(&app, room).await?)))
+}
+
+/// Look a room up.
+#[utoipa::path(
+    get, path = "/api/v1/rooms/{room}", tag = "rooms", params(("room" = String, Path, description = "The room's code")),
+    responses((status = 200, body = RoomBody), (status = 400, body = ProblemBody), (status = 404, body = ProblemBody))
+)]
+pub async fn show(State(app): State<App>, Path(room): Path<String>) -> Result<Json<RoomBody>, Problem> {
+    let room = room.parse().map_err(|_| Problem::BadRoom)?;
+    Ok(Json(room_body(&app, room).await?))
+}
+
+/// Read a page of messages.
+#[utoipa::path(
+    get, path = "/api/v1/rooms/{room}/messages", tag = "rooms",
+    params(("room" = String, Path, description = "The room's code"), PageQuery),
+    responses((status = 200, body = MessagesBody), (status = 400, body = ProblemBody), (status = 404, body = ProblemBody))
+)]
+pub async fn messages(
+    State(app): State<App>,
+    Path(room): Path<String>,
+    query: Result<Query<PageQuery>, axum::extract::rejection::QueryRejection>,
+) -> Result<Json<MessagesBody>, Problem> {
+    let room: RoomId = room.parse().map_err(|_| Problem::BadRoom)?;
+    let Query(PageQuery { after, limit }) = query.map_err(|_| Problem::BadParameter)?;
+    if limit == 0 || limit > Limits::PAGE_ENTRIES {
+        return Err(Problem::BadParameter);
+    }
+    room_body(&app, room.clone()).await?;
+    let page = app.archive.history(&room, after, limit).await.map_err(|_| Problem::StoreAway)?;
+    Ok(Json(messages_body(page)))
+}
+
+fn messages_body(page: HistoryPage) -> MessagesBody {
+    let message = |(offset, entry): (holdfast::Offset, Entry)| match entry {
+        Entry::Chat { id, peer, name, body, at } => Some(MessageBody {
+            id: id.into(),
+            seq: offset.seq,
+            peer: peer.into(),
+            name: name.into(),
+            body: body.into(),
+            at_ms: at.as_unix(),
+        }),
+        Entry::Joined { .. } | Entry::Left { .. } => None,
+    };
+    MessagesBody { messages: page.messages.into_iter().filter_map(message).collect(), next: page.next }
+}
+
+/// Get ICE servers for a seat.
+///
+/// Needs the seat's token as `Authorization: Bearer <token>`; the credentials are bound to that room and seat.
+#[utoipa::path(
+    get, path = "/api/v1/rooms/{room}/ice", tag = "relay", params(("room" = String, Path, description = "The room's code")),
+    responses((status = 200, body = IceBody), (status = 400, body = ProblemBody), (status = 401, body = ProblemBody))
+)]
+pub async fn ice(
+    State(app): State<App>,
+    Path(room): Path<String>,
+    headers: HeaderMap,
+) -> Result<([(header::HeaderName, &'static str); 1], Json<IceBody>), Problem> {
+    let room: RoomId = room.parse().map_err(|_| Problem::BadRoom)?;
+    let text = |name: header::HeaderName| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let token = text(header::AUTHORIZATION).strip_prefix("Bearer ").ok_or(Problem::NoSeat)?;
+    let peer = app.secret.open_seat(&room, token, clock::now()).ok_or(Problem::NoSeat)?;
+    let servers = app.relay.ice_servers(&room, peer, crate::turn::host_name(text(header::HOST)));
+    let ice_servers = servers
+        .into_iter()
+        .map(|server| IceServerBody { urls: server.urls, username: server.username, credential: server.credential })
+        .collect();
+    Ok(([(header::CACHE_CONTROL, "no-store")], Json(IceBody { ice_servers, ttl_s: app.relay.ttl_s() })))
+}

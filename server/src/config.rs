@@ -1,0 +1,178 @@
+//! The server's configuration: one struct from flags and environment, checked at start.
+
+use crate::origin::Origins;
+use clap::Parser;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+
+/// Holdfast: the video chat that holds on.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "holdfast", version)]
+pub struct Config {
+    /// Address and port to serve on.
+    #[arg(long, env = "HOLDFAST_ADDR", default_value = "127.0.0.1:3000")]
+    pub addr: SocketAddr,
+
+    /// Folder for everything that is kept: rooms, messages, the server's secret.
+    #[arg(long, env = "HOLDFAST_DATA_DIR", default_value = "data")]
+    pub data_dir: PathBuf,
+
+    /// Folder with the built client.
+    #[arg(long, env = "HOLDFAST_SITE_DIR", default_value = "target/site")]
+    pub site_dir: PathBuf,
+
+    /// Origins that may open the socket, separated by commas (https://meet.example). Empty: only the page's own host.
+    #[arg(long, env = "HOLDFAST_ORIGINS", default_value = "", value_parser = Origins::parse)]
+    pub origins: Origins,
+
+    /// Addresses of proxies whose X-Forwarded-For is believed, separated by commas.
+    #[arg(long, env = "HOLDFAST_TRUSTED_PROXIES", value_delimiter = ',')]
+    pub trusted_proxies: Vec<IpAddr>,
+
+    /// Key for seat tokens, at least 32 characters. Empty: made once and kept in the data folder.
+    #[arg(long, env = "HOLDFAST_SECRET", default_value = "", hide_env_values = true)]
+    pub secret: String,
+
+    /// How long a seat's token opens the seat again, in hours.
+    #[arg(long, env = "HOLDFAST_SEAT_HOURS", default_value_t = 24, value_parser = clap::value_parser!(u64).range(1..=720))]
+    pub seat_hours: u64,
+
+    /// Sockets one address may have open.
+    #[arg(long, env = "HOLDFAST_SOCKETS_PER_ADDRESS", default_value_t = 20_000)]
+    pub sockets_per_address: u32,
+
+    /// Sockets one address may open a second in the long run; five times as many in one burst.
+    #[arg(long, env = "HOLDFAST_CONNECTS_PER_S", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub connects_per_s: u32,
+
+    /// Seats one address may take a second in the long run; five times as many in one burst.
+    #[arg(long, env = "HOLDFAST_JOINS_PER_S", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub joins_per_s: u32,
+
+    /// API requests one address may make a second in the long run; five times as many in one burst.
+    #[arg(long, env = "HOLDFAST_REQUESTS_PER_S", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub requests_per_s: u32,
+
+    /// What to log: error, warn, info, debug, trace, or a tracing filter.
+    #[arg(long, env = "HOLDFAST_LOG", default_value = "info")]
+    pub log: String,
+
+    /// Log one JSON object a line.
+    #[arg(long, env = "HOLDFAST_LOG_JSON", default_value_t = false)]
+    pub log_json: bool,
+
+    /// Relay and STUN settings.
+    #[command(flatten)]
+    pub turn: TurnConfig,
+}
+
+/// The relay: embedded, external, or none.
+#[derive(Clone, Debug, Parser)]
+pub struct TurnConfig {
+    /// Run the embedded STUN and TURN server.
+    #[arg(long = "turn-embedded", env = "TURN_EMBEDDED", default_value_t = true, action = clap::ArgAction::Set)]
+    pub embedded: bool,
+
+    /// UDP address of the embedded server. Empty: port 3478 beside the web server, or any free port if that is taken.
+    #[arg(id = "turn_addr", long = "turn-addr", env = "TURN_ADDR")]
+    pub addr: Option<SocketAddr>,
+
+    /// Address under which browsers reach the relay. Empty: the address it listens on.
+    #[arg(long = "turn-public-ip", env = "TURN_PUBLIC_IP")]
+    pub public_ip: Option<IpAddr>,
+
+    /// Host name in the relay's URLs. Empty: the host the page was opened with.
+    #[arg(long = "turn-host", env = "TURN_HOST", default_value = "")]
+    pub host: String,
+
+    /// UDP ports for relayed media, first-last.
+    #[arg(long = "turn-ports", env = "TURN_PORTS", default_value = "49152-65535", value_parser = parse_ports)]
+    pub ports: Ports,
+
+    /// URLs of an external relay such as coturn, separated by commas (turn:relay.example:3478?transport=udp).
+    #[arg(long = "turn-urls", env = "TURN_URLS", value_delimiter = ',')]
+    pub urls: Vec<String>,
+
+    /// The external relay's static-auth-secret. Empty: derived from the server's secret.
+    #[arg(id = "turn_secret", long = "turn-secret", env = "TURN_SECRET", default_value = "", hide_env_values = true)]
+    pub secret: String,
+
+    /// How long a relay credential is good, in seconds.
+    #[arg(long = "turn-ttl", env = "TURN_TTL_S", default_value_t = 300, value_parser = clap::value_parser!(u64).range(30..=86_400))]
+    pub ttl_s: u64,
+
+    /// Relay allocations a seat may hold on the embedded server.
+    #[arg(long = "turn-quota", env = "TURN_QUOTA", default_value_t = 12, value_parser = clap::value_parser!(u16).range(1..=1_000))]
+    pub quota: u16,
+}
+
+/// A range of UDP ports.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ports(pub RangeInclusive<u16>);
+
+fn parse_ports(text: &str) -> Result<Ports, String> {
+    let (first, last) = text.split_once('-').ok_or("write it as first-last, for example 49152-65535")?;
+    let number = |part: &str| part.trim().parse::<u16>().map_err(|_| format!("'{part}' is not a port"));
+    let (first, last) = (number(first)?, number(last)?);
+    if first < 1024 || first > last {
+        return Err("the first port is at least 1024 and not above the last".into());
+    }
+    Ok(Ports(first..=last))
+}
+
+impl Config {
+    /// Checks what the parser alone cannot.
+    ///
+    /// # Errors
+    /// A sentence for the operator.
+    pub fn validate(&self) -> Result<(), String> {
+        if !self.secret.is_empty() && self.secret.len() < 32 {
+            return Err("HOLDFAST_SECRET has fewer than 32 characters".into());
+        }
+        for url in &self.turn.urls {
+            if !["turn:", "turns:", "stun:", "stuns:"].iter().any(|scheme| url.starts_with(scheme)) {
+                return Err(format!("TURN_URLS: '{url}' does not start with turn:, turns:, stun: or stuns:"));
+            }
+        }
+        let has_relay = self.turn.urls.iter().any(|url| url.starts_with("turn"));
+        if has_relay && self.turn.secret.is_empty() {
+            return Err("TURN_URLS names a relay, so TURN_SECRET must hold its static-auth-secret".into());
+        }
+        Ok(())
+    }
+
+    /// Where the embedded relay listens when nothing else is said.
+    #[must_use]
+    pub fn default_turn_addr(&self) -> SocketAddr {
+        SocketAddr::new(self.addr.ip(), 3478)
+    }
+
+    /// A configuration for tests: everything on loopback, any port, quiet.
+    #[must_use]
+    pub fn for_test(data_dir: PathBuf) -> Self {
+        let mut config = Self::parse_from(["holdfast"]);
+        config.addr = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0);
+        config.turn.addr = Some(config.addr);
+        config.data_dir = data_dir;
+        config
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mistakes_are_explained() {
+        let parse = |args: &[&str]| Config::try_parse_from([&["holdfast"], args].concat());
+        assert!(parse(&["--addr", "nonsense"]).is_err());
+        assert!(parse(&["--turn-ports", "5-4"]).is_err());
+        assert!(parse(&["--origins", "meet.example"]).is_err());
+        let short = parse(&["--secret", "short"]).expect("parses");
+        assert_eq!(short.validate(), Err("HOLDFAST_SECRET has fewer than 32 characters".into()));
+        let relay = parse(&["--turn-urls", "turn:r.example"]).expect("parses");
+        assert!(relay.validate().is_err_and(|text| text.contains("TURN_SECRET")));
+        assert_eq!(parse(&[]).expect("parses").validate(), Ok(()));
+    }
+}

@@ -1,0 +1,125 @@
+//! The pages: the Leptos app rendered on the server, its two plain forms, and the security headers of every answer.
+
+use crate::api::problem::Problem;
+use crate::api::new_room;
+use crate::config::Config;
+use crate::state::App;
+use axum::extract::{Query, Request, State};
+use axum::http::{HeaderName, HeaderValue, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Redirect, Response};
+use holdfast::RoomId;
+use leptos::config::{Env, LeptosOptions};
+use leptos::nonce::use_nonce;
+use leptos::prelude::use_context;
+use leptos_axum::ResponseOptions;
+use serde::Deserialize;
+use std::net::SocketAddr;
+
+/// How the client was built, without cargo-leptos beside the running server.
+#[must_use]
+pub fn options(config: &Config, addr: SocketAddr) -> LeptosOptions {
+    let hashed = std::env::var("LEPTOS_HASH_FILES").map_or_else(
+        |_| std::env::current_exe().is_ok_and(|path| path.with_file_name("hash.txt").exists()),
+        |text| text == "true",
+    );
+    let watched = std::env::var_os("LEPTOS_WATCH").is_some();
+    LeptosOptions::builder()
+        .output_name("holdfast")
+        .site_root(config.site_dir.display().to_string())
+        .site_pkg_dir("pkg")
+        .env(if watched { Env::DEV } else { Env::PROD })
+        .site_addr(addr)
+        .hash_files(hashed)
+        .build()
+}
+
+/// What a page may load and do. `script` names what may run.
+fn policy(script: &str) -> String {
+    // `cargo leptos watch` reloads the page over a socket of its own.
+    let reload = if std::env::var_os("LEPTOS_WATCH").is_some() { " ws://127.0.0.1:3001 ws://localhost:3001" } else { "" };
+    format!(
+        "default-src 'none'; script-src {script}; style-src 'self'; img-src 'self' data:; font-src 'self'; \
+         media-src 'self' blob:; connect-src 'self'{reload}; manifest-src 'self'; form-action 'self'; base-uri 'none'; \
+         frame-ancestors 'none'"
+    )
+}
+
+/// Runs before each page is rendered: sets the policy with the page's own nonce.
+pub fn page_context() {
+    if let (Some(response), Some(nonce)) = (use_context::<ResponseOptions>(), use_nonce()) {
+        let policy = policy(&format!("'self' 'nonce-{nonce}' 'wasm-unsafe-eval'"));
+        if let Ok(value) = HeaderValue::from_str(&policy) {
+            response.insert_header(header::CONTENT_SECURITY_POLICY, value);
+        }
+    }
+}
+
+/// Adds the security headers that an answer does not have yet.
+pub async fn security_headers(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    if !headers.contains_key(header::CONTENT_SECURITY_POLICY)
+        && let Ok(value) = HeaderValue::from_str(&policy("'none'"))
+    {
+        headers.insert(header::CONTENT_SECURITY_POLICY, value);
+    }
+    for (name, value) in [
+        ("cross-origin-opener-policy", "same-origin"),
+        ("cross-origin-resource-policy", "same-origin"),
+        ("permissions-policy", "camera=(self), microphone=(self), display-capture=(self), speaker-selection=(self), geolocation=(), payment=(), usb=()"),
+        // Not no-referrer: with it a browser sends our own forms with the origin 'null'.
+        ("referrer-policy", "same-origin"),
+        ("x-content-type-options", "nosniff"),
+        ("x-frame-options", "DENY"),
+    ] {
+        headers.entry(HeaderName::from_static(name)).or_insert(HeaderValue::from_static(value));
+    }
+    response
+}
+
+/// `POST /new`: makes a room and goes there.
+pub async fn start_call(State(app): State<App>) -> Response {
+    match new_room(&app).await {
+        Ok(room) => Redirect::to(&format!("/r/{room}")).into_response(),
+        Err(problem) => problem.into_response(),
+    }
+}
+
+/// The form of `/join`.
+#[derive(Deserialize)]
+pub struct JoinQuery {
+    #[serde(default)]
+    code: String,
+}
+
+/// `GET /join?code=`: goes to a room by its code or link.
+pub async fn join_call(query: Result<Query<JoinQuery>, axum::extract::rejection::QueryRejection>) -> Response {
+    let Ok(Query(JoinQuery { code })) = query else { return Problem::BadParameter.into_response() };
+    match room_in(&code) {
+        Some(room) => Redirect::to(&format!("/r/{room}")).into_response(),
+        None => Redirect::to("/?unknown=1").into_response(),
+    }
+}
+
+/// The room a code or a pasted link names.
+fn room_in(text: &str) -> Option<RoomId> {
+    let text = text.trim();
+    let code = text.rsplit_once("/r/").map_or(text, |(_, rest)| rest);
+    code.split(['?', '#', '/']).next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_or_a_link_names_a_room() {
+        for text in ["abc-def", " ABC-def ", "https://x.example/r/abc-def?name=Ana&join=1", "x.example/r/abc-def#top"] {
+            assert_eq!(room_in(text).map(String::from), Some("abc-def".into()), "{text}");
+        }
+        for text in ["", "a b c", "https://x.example/", "../../etc"] {
+            assert_eq!(room_in(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! One room's task: feeds its `Room` from sockets, log and clock, and runs the effects it returns.
+
+use super::{Parts, ToRoom};
+use crate::clock;
+use crate::log::LogError;
+use crate::socket::outlet::Outlet;
+use axum::extract::ws::Utf8Bytes;
+use futures::StreamExt;
+use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
+use holdfast::room::{AppendOutcome, RoomEffect, RoomEvent, Ticket};
+use holdfast::wire::{CloseCode, Entry, ServerMsg, Welcome, encode};
+use holdfast::{ConnId, Limits, Offset, PeerId, Room, RoomId};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
+
+/// How long an empty room stays in memory, so that a quick return finds it there.
+const LINGER: Duration = Duration::from_secs(5);
+/// The longest the log may take before it counts as away.
+const LOG_DEADLINE: Duration = Duration::from_secs(2);
+
+/// A socket as the room knows it.
+struct Conn {
+    outlet: Outlet,
+    host: Arc<str>,
+    seat: Option<PeerId>,
+}
+
+struct Task {
+    id: RoomId,
+    parts: Arc<Parts>,
+    room: Room,
+    conns: BTreeMap<ConnId, Conn>,
+    appends: FuturesUnordered<BoxFuture<'static, (Ticket, AppendOutcome)>>,
+    reads: FuturesUnordered<BoxFuture<'static, (ConnId, Result<Vec<(Offset, Entry)>, LogError>)>>,
+}
+
+/// Runs until the room is empty for a while or its log cannot be read.
+pub(super) async fn run(id: RoomId, parts: Arc<Parts>, mut events: mpsc::Receiver<ToRoom>) {
+    let mut wake = parts.log.wakes(&id);
+    let Some(room) = load(&id, &parts).await else {
+        turn_away(&mut events).await;
+        return;
+    };
+    let (appends, reads) = (FuturesUnordered::new(), FuturesUnordered::new());
+    let mut task = Task { id, parts, room, conns: BTreeMap::new(), appends, reads };
+    let renew_every = Duration::from_secs(task.parts.relay.ttl_s() / 2);
+    let mut renew_at = Instant::now() + renew_every;
+    let mut idle_since = Instant::now();
+    loop {
+        let deadline = task.room.next_deadline().map(clock::instant_of);
+        let idle = task.room.is_idle() && task.appends.is_empty() && task.conns.is_empty();
+        tokio::select! {
+            event = events.recv() => match event {
+                Some(ToRoom::Attach(conn, outlet, host)) => {
+                    task.conns.insert(conn, Conn { outlet, host, seat: None });
+                }
+                Some(ToRoom::Event(event)) => task.handle(event),
+                None => return,
+            },
+            Some((ticket, outcome)) = task.appends.next(), if !task.appends.is_empty() => {
+                task.handle(RoomEvent::Appended { ticket, outcome });
+                if matches!(outcome, AppendOutcome::Stored(_)) && !task.catch_up().await { return task.fail(); }
+            }
+            Some((conn, page)) = task.reads.next(), if !task.reads.is_empty() => match page {
+                Ok(entries) => task.handle(RoomEvent::Page { conn, entries }),
+                Err(_) => task.close_conn(conn, CloseCode::Later),
+            },
+            changed = wake.changed() => {
+                if changed.is_err() || !task.catch_up().await { return task.fail(); }
+            }
+            () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {
+                task.handle(RoomEvent::Tick);
+            }
+            () = sleep_until(renew_at), if !task.conns.is_empty() => {
+                renew_at = Instant::now() + renew_every;
+                task.renew_ice();
+            }
+            () = sleep_until(idle_since + LINGER), if idle => {
+                // Close first: whoever comes now finds the mailbox closed and starts a new task.
+                events.close();
+                if let Ok(late) = events.try_recv() {
+                    refuse(late);
+                }
+                turn_away(&mut events).await;
+                return;
+            }
+        }
+        if !(task.room.is_idle() && task.conns.is_empty()) {
+            idle_since = Instant::now();
+        }
+    }
+}
+
+/// Reads the log from its beginning; none if it does not answer.
+async fn load(id: &RoomId, parts: &Parts) -> Option<Room> {
+    let head = within(parts.log.head(id)).await.ok()?;
+    let mut room = Room::new(head.epoch);
+    while room.head().seq < head.seq {
+        let page = within(parts.log.read(id, room.head().seq, Limits::PAGE_ENTRIES)).await.ok()?;
+        if page.is_empty() {
+            return None;
+        }
+        for (offset, entry) in page {
+            let _ = room.handle(clock::now(), RoomEvent::Folded { offset, entry });
+        }
+    }
+    let _ = room.handle(clock::now(), RoomEvent::Loaded);
+    Some(room)
+}
+
+async fn within<T>(work: BoxFuture<'static, Result<T, LogError>>) -> Result<T, LogError> {
+    tokio::time::timeout(LOG_DEADLINE, work).await.unwrap_or(Err(LogError::Away))
+}
+
+/// Tells everyone who still knocks to come back.
+async fn turn_away(events: &mut mpsc::Receiver<ToRoom>) {
+    events.close();
+    while let Some(event) = events.recv().await {
+        refuse(event);
+    }
+}
+
+fn refuse(event: ToRoom) {
+    if let ToRoom::Attach(_, outlet, _) = event {
+        outlet.close(CloseCode::Later, CloseCode::Later.reason_with_hint(1_000));
+    }
+}
+
+impl Task {
+    fn handle(&mut self, event: RoomEvent) {
+        if let RoomEvent::Closed { conn } = &event {
+            self.conns.remove(conn);
+        }
+        let mut effects = VecDeque::from(self.room.handle(clock::now(), event));
+        while let Some(effect) = effects.pop_front() {
+            match effect {
+                RoomEffect::Send { to, msg } => self.send(&to, &msg),
+                RoomEffect::Welcome { conn, peer, resumed, roster, head, from } => {
+                    self.welcome(conn, peer, |token, ice| Welcome {
+                        peer,
+                        token,
+                        resumed,
+                        roster,
+                        head,
+                        from,
+                        now: clock::now(),
+                        ice,
+                        heartbeat_ms: Limits::PING_EVERY_MS,
+                    });
+                }
+                RoomEffect::Close { conn, code } => self.close_conn(conn, code),
+                RoomEffect::Append { ticket, entry } => {
+                    if let Some(outcome) = self.append(ticket, entry) {
+                        effects.extend(self.room.handle(clock::now(), RoomEvent::Appended { ticket, outcome }));
+                    }
+                }
+                RoomEffect::Read { conn, after } => {
+                    let page = within(self.parts.log.read(&self.id, after.seq, Limits::PAGE_ENTRIES));
+                    self.reads.push(Box::pin(async move { (conn, page.await) }));
+                }
+            }
+        }
+    }
+
+    /// Starts an append; answers at once only if too many wait already.
+    fn append(&self, ticket: Ticket, entry: Entry) -> Option<AppendOutcome> {
+        if self.appends.len() >= Limits::APPENDS_WAITING {
+            return Some(AppendOutcome::Busy);
+        }
+        let work = within(self.parts.log.append(&self.id, entry));
+        self.appends.push(Box::pin(async move {
+            let outcome = match work.await {
+                Ok(offset) => AppendOutcome::Stored(offset),
+                Err(LogError::IdTaken) => AppendOutcome::IdTaken,
+                Err(LogError::Busy) => AppendOutcome::Busy,
+                Err(LogError::Away) => AppendOutcome::Away,
+            };
+            (ticket, outcome)
+        }));
+        None
+    }
+
+    /// Folds what the log has and the room has not.
+    async fn catch_up(&mut self) -> bool {
+        loop {
+            let page = within(self.parts.log.read(&self.id, self.room.head().seq, Limits::PAGE_ENTRIES)).await;
+            match page {
+                Ok(page) if page.is_empty() => return true,
+                Ok(page) => {
+                    for (offset, entry) in page {
+                        self.handle(RoomEvent::Folded { offset, entry });
+                    }
+                }
+                Err(_) => return false,
+            }
+        }
+    }
+
+    fn send(&self, to: &[ConnId], msg: &ServerMsg) {
+        let frame = Utf8Bytes::from(encode(msg));
+        for conn in to.iter().filter_map(|conn| self.conns.get(conn)) {
+            conn.outlet.send(frame.clone());
+        }
+    }
+
+    fn welcome(
+        &mut self,
+        conn: ConnId,
+        peer: PeerId,
+        complete: impl FnOnce(holdfast::wire::Token, Vec<holdfast::wire::IceServer>) -> Welcome,
+    ) {
+        let Some(known) = self.conns.get_mut(&conn) else { return };
+        known.seat = Some(peer);
+        let token = self.parts.secret.seat_token(&self.id, peer, clock::now().plus(self.parts.seat_ms));
+        let ice = self.parts.relay.ice_servers(&self.id, peer, &known.host);
+        let msg = ServerMsg::Welcome(Box::new(complete(token, ice)));
+        tracing::info!(room = %self.id, %peer, conn = %conn, "seated");
+        self.send(&[conn], &msg);
+    }
+
+    fn renew_ice(&self) {
+        for (conn, known) in &self.conns {
+            if let Some(peer) = known.seat {
+                let servers = self.parts.relay.ice_servers(&self.id, peer, &known.host);
+                self.send(&[*conn], &ServerMsg::Ice { servers });
+            }
+        }
+    }
+
+    fn close_conn(&mut self, conn: ConnId, code: CloseCode) {
+        if let Some(known) = self.conns.remove(&conn) {
+            tracing::info!(room = %self.id, conn = %conn, code = code.text(), "closed by the room");
+            known.outlet.close(code, code.text().to_owned());
+        }
+    }
+
+    /// The log failed under a live room: whoever is here comes back and finds it loaded anew.
+    fn fail(&self) {
+        tracing::error!(room = %self.id, "the room's log failed");
+        for known in self.conns.values() {
+            known.outlet.close(CloseCode::Later, CloseCode::Later.reason_with_hint(1_000));
+        }
+    }
+}

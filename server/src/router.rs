@@ -1,0 +1,66 @@
+//! Every route of the server, as a table of contents.
+
+use crate::api::{self, problem::Problem};
+use crate::pages::{self, page_context, security_headers};
+use crate::state::App;
+use crate::{health, socket};
+use axum::Router;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::{from_fn, map_response};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{any, get, post};
+use leptos_axum::{ErrorHandler, LeptosRoutes, generate_route_list};
+use std::time::Duration;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::limit::RequestBodyLimitLayer;
+use tower_http::services::ServeDir;
+use tower_http::timeout::TimeoutLayer;
+
+/// The largest request body: none of our requests needs one.
+const BODY_BYTES: usize = 16 * 1024;
+/// How long any answer but a socket may take.
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+
+/// The router of the whole server.
+pub fn router(app: &App) -> Router {
+    let options = app.leptos.clone();
+    let shell = {
+        let options = options.clone();
+        move || ::app::shell(options.clone())
+    };
+    let site = app.config.site_dir.clone();
+    let hashed = options.hash_files;
+    let pkg = Router::new()
+        .fallback_service(ServeDir::new(site.join("pkg")).precompressed_br().precompressed_gzip())
+        .layer(map_response(move |response| pkg_headers(response, hashed)));
+    let files = ServeDir::new(site)
+        .append_index_html_on_directories(false)
+        .precompressed_br()
+        .precompressed_gzip()
+        .fallback(ErrorHandler::new_with_context(page_context, ::app::shell, options));
+    Router::new()
+        .route("/new", post(pages::start_call))
+        .route("/join", get(pages::join_call))
+        .nest("/api/v1", api::router(app))
+        .leptos_routes_with_context(app, generate_route_list(::app::App), page_context, shell)
+        .nest("/pkg", pkg)
+        .fallback_service(files)
+        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, ANSWER_WITHIN))
+        .layer(RequestBodyLimitLayer::new(BODY_BYTES))
+        .route("/healthz", get(health::live))
+        .route("/readyz", get(health::ready))
+        .route("/ws", any(socket::upgrade))
+        .layer(CatchPanicLayer::custom(|_| Problem::Internal.into_response()))
+        .layer(from_fn(security_headers))
+        .with_state(app.clone())
+}
+
+/// Hashed names never change what they hold; the encoding of an answer depends on what was asked for.
+async fn pkg_headers(mut response: Response, hashed: bool) -> Response {
+    let success = response.status().is_success();
+    let headers = response.headers_mut();
+    headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+    let cache = if success && hashed { "public, max-age=31536000, immutable" } else { "no-cache" };
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
+    response
+}

@@ -1,0 +1,109 @@
+//! What waits to be written to one socket: bounded, and closed with a code when the reader is too slow.
+
+use axum::extract::ws::Utf8Bytes;
+use holdfast::Limits;
+use holdfast::wire::CloseCode;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use tokio::sync::Notify;
+
+/// The next thing to write.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Out {
+    /// A frame.
+    Frame(Utf8Bytes),
+    /// Close, with the code and the reason; nothing follows.
+    Close(CloseCode, String),
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    frames: VecDeque<Utf8Bytes>,
+    bytes: usize,
+    close: Option<(CloseCode, String)>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    queue: Mutex<Queue>,
+    more: Notify,
+}
+
+/// Both ends of the queue share it; a clone is another handle on the same queue.
+#[derive(Clone, Debug, Default)]
+pub struct Outlet(Arc<Shared>);
+
+impl Outlet {
+    /// Queues a frame. Past the limit the queue is thrown away and the socket is closed as a slow reader: it may come
+    /// back and resume, and what it missed is in the log.
+    pub fn send(&self, frame: Utf8Bytes) {
+        let mut queue = self.lock();
+        if queue.close.is_some() {
+            return;
+        }
+        if queue.frames.len() >= Limits::SEND_QUEUE || queue.bytes + frame.len() > Limits::SEND_QUEUE_BYTES {
+            queue.frames = VecDeque::new();
+            queue.close = Some((CloseCode::SlowReader, CloseCode::SlowReader.text().into()));
+        } else {
+            queue.bytes += frame.len();
+            queue.frames.push_back(frame);
+        }
+        self.0.more.notify_one();
+    }
+
+    /// Closes the socket once what was queued before is written. The first close counts.
+    pub fn close(&self, code: CloseCode, reason: String) {
+        self.lock().close.get_or_insert((code, reason));
+        self.0.more.notify_one();
+    }
+
+    /// Waits for the next thing to write. May be dropped and called again without loss.
+    pub async fn next(&self) -> Out {
+        loop {
+            if let Some(out) = self.take() {
+                return out;
+            }
+            self.0.more.notified().await;
+        }
+    }
+
+    fn take(&self) -> Option<Out> {
+        let mut queue = self.lock();
+        if let Some(frame) = queue.frames.pop_front() {
+            queue.bytes -= frame.len();
+            if queue.frames.is_empty() {
+                queue.frames = VecDeque::new(); // An idle socket keeps no memory for its queue.
+            }
+            return Some(Out::Frame(frame));
+        }
+        queue.close.clone().map(|(code, reason)| Out::Close(code, reason))
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Queue> {
+        self.0.queue.lock().expect("no holder of this lock can panic")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_slow_reader_is_closed_and_its_queue_is_freed() {
+        let outlet = Outlet::default();
+        for _ in 0..Limits::SEND_QUEUE + 5 {
+            outlet.send("x".into());
+        }
+        assert_eq!(outlet.next().await, Out::Close(CloseCode::SlowReader, "slow_reader".into()));
+    }
+
+    #[tokio::test]
+    async fn frames_go_before_the_close() {
+        let outlet = Outlet::default();
+        outlet.send("a".into());
+        outlet.close(CloseCode::Restart, "restart retry=5".into());
+        outlet.send("late".into());
+        assert_eq!(outlet.next().await, Out::Frame("a".into()));
+        assert_eq!(outlet.next().await, Out::Close(CloseCode::Restart, "restart retry=5".into()));
+    }
+}

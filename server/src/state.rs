@@ -1,0 +1,62 @@
+//! What every handler shares.
+
+use crate::archive::Archive;
+use crate::config::Config;
+use crate::rooms::Rooms;
+use crate::throttle::Throttle;
+use crate::tokens::Secret;
+use crate::turn::Relay;
+use leptos::config::LeptosOptions;
+use rand::Rng;
+use std::ops::Deref;
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// The parts of the running server.
+pub struct Shared {
+    /// The configuration.
+    pub config: Config,
+    /// How the client was built.
+    pub leptos: LeptosOptions,
+    /// Rooms in memory.
+    pub rooms: Rooms,
+    /// Rooms and history on disk.
+    pub archive: Arc<dyn Archive>,
+    /// Signs and checks seat tokens.
+    pub secret: Secret,
+    /// The relay.
+    pub relay: Arc<Relay>,
+    /// Limits an address.
+    pub throttle: Throttle,
+    /// Open sockets.
+    pub sockets: TaskTracker,
+    /// Cancelled when the server drains.
+    pub stop: CancellationToken,
+}
+
+/// A handle on [`Shared`].
+#[derive(Clone)]
+pub struct App(pub Arc<Shared>);
+
+impl Deref for App {
+    type Target = Shared;
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+impl Shared {
+    /// How long one socket is asked to wait before it comes back: 500 sockets spread over a second, ten seconds at most.
+    #[must_use]
+    pub fn drain_spread_ms(&self) -> u64 {
+        let spread = (self.sockets.len() as u64 * 2).clamp(100, 10_000);
+        rand::rng().random_range(0..spread)
+    }
+}
+
+impl axum::extract::FromRef<App> for LeptosOptions {
+    fn from_ref(app: &App) -> Self {
+        app.leptos.clone()
+    }
+}

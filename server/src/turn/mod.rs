@@ -1,0 +1,153 @@
+//! STUN and TURN: which servers a seat is told of, and the embedded server itself.
+
+mod addresses;
+mod credentials;
+mod guard;
+mod relay;
+mod serve;
+
+pub use credentials::Credentials;
+
+use crate::clock;
+use crate::config::Config;
+use crate::tokens::Secret;
+use guard::Guard;
+use holdfast::wire::IceServer;
+use holdfast::{PeerId, RoomId};
+use relay::RelayPorts;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use tokio::net::UdpSocket;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// What seats are told of STUN and TURN.
+pub struct Relay {
+    credentials: Credentials,
+    ttl_s: u64,
+    /// The embedded server's address, if it runs.
+    embedded: Option<SocketAddr>,
+    host: String,
+    urls: Vec<String>,
+    external: bool,
+}
+
+impl Relay {
+    /// Starts the embedded server, if it is wanted, on `tasks` until `stop`.
+    ///
+    /// # Errors
+    /// When the configured address cannot be bound.
+    pub async fn start(
+        config: &Config,
+        secret: &Secret,
+        stop: CancellationToken,
+        tasks: &TaskTracker,
+    ) -> anyhow::Result<Self> {
+        let turn = &config.turn;
+        let external = turn.urls.iter().any(|url| url.starts_with("turn"));
+        let key = if turn.secret.is_empty() { secret.derive_turn() } else { turn.secret.clone() };
+        let credentials = Credentials::new(key.into_bytes(), "holdfast".into());
+        let mut embedded = None;
+        if turn.embedded {
+            let socket = Arc::new(bind(config).await?);
+            let addr = socket.local_addr()?;
+            let public = turn.public_ip.unwrap_or_else(|| if addr.ip().is_unspecified() { Ipv4Addr::LOCALHOST.into() } else { addr.ip() });
+            let guard = Guard::new(credentials.clone(), public, turn.ports.0.clone(), usize::from(turn.quota));
+            let ports = RelayPorts::new(addr.ip(), public, turn.ports.0.clone());
+            tasks.spawn(serve::run(socket, guard, ports, stop));
+            embedded = Some(addr);
+        }
+        Ok(Self { credentials, ttl_s: turn.ttl_s, embedded, host: turn.host.clone(), urls: turn.urls.clone(), external })
+    }
+
+    /// How long a credential is good, in seconds.
+    #[must_use]
+    pub const fn ttl_s(&self) -> u64 {
+        self.ttl_s
+    }
+
+    /// The embedded server's address, if it runs.
+    #[must_use]
+    pub const fn embedded(&self) -> Option<SocketAddr> {
+        self.embedded
+    }
+
+    /// Whether an external relay is configured.
+    #[must_use]
+    pub const fn has_external(&self) -> bool {
+        self.external
+    }
+
+    /// The servers for this seat, with credentials that are good from now for the configured time. `host` is the name
+    /// under which the browser knows us.
+    #[must_use]
+    pub fn ice_servers(&self, room: &RoomId, peer: PeerId, host: &str) -> Vec<IceServer> {
+        let expires_s = clock::now().as_unix() / 1_000 + self.ttl_s;
+        let username = format!("{expires_s}:{room}:{peer}");
+        let credential = self.credentials.password(&username);
+        let mut servers = vec![];
+        if let Some(addr) = self.embedded {
+            let host = match (self.host.is_empty(), host.is_empty()) {
+                (false, _) => self.host.clone(),
+                (true, false) => host.to_owned(),
+                (true, true) => addr.ip().to_string(),
+            };
+            let port = addr.port();
+            servers.push(plain(format!("stun:{host}:{port}")));
+            servers.push(IceServer {
+                urls: vec![format!("turn:{host}:{port}?transport=udp")],
+                username: Some(username.clone()),
+                credential: Some(credential.clone()),
+            });
+        }
+        let (turn, stun): (Vec<String>, Vec<String>) = self.urls.iter().cloned().partition(|url| url.starts_with("turn"));
+        servers.extend(stun.into_iter().map(plain));
+        if !turn.is_empty() {
+            servers.push(IceServer { urls: turn, username: Some(username), credential: Some(credential) });
+        }
+        servers
+    }
+}
+
+fn plain(url: String) -> IceServer {
+    IceServer { urls: vec![url], username: None, credential: None }
+}
+
+/// Binds what was asked for, or else port 3478, or else any port: a taken default must not keep the calls from working.
+async fn bind(config: &Config) -> anyhow::Result<UdpSocket> {
+    if let Some(addr) = config.turn.addr {
+        return UdpSocket::bind(addr).await.map_err(|error| anyhow::anyhow!("TURN_ADDR {addr}: {error}"));
+    }
+    let usual = config.default_turn_addr();
+    match UdpSocket::bind(usual).await {
+        Ok(socket) => Ok(socket),
+        Err(_) => Ok(UdpSocket::bind(SocketAddr::new(usual.ip(), 0)).await?),
+    }
+}
+
+/// The host part of a Host header, without the port.
+#[must_use]
+pub fn host_name(host: &str) -> &str {
+    match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) && (name.ends_with(']') || !name.contains(':')) => name,
+        Some(_) | None => host,
+    }
+}
+
+/// Whether an address is the loopback or unspecified one, so that only this computer reaches the relay.
+#[must_use]
+pub fn is_local_only(ip: IpAddr) -> bool {
+    ip.is_loopback() || ip.is_unspecified()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_port_is_cut_off_a_host() {
+        for (host, name) in [("a.example:3000", "a.example"), ("a.example", "a.example"), ("[::1]:80", "[::1]"), ("[::1]", "[::1]")] {
+            assert_eq!(host_name(host), name);
+        }
+    }
+}
