@@ -1,0 +1,160 @@
+//! The HTTP side: rooms, history, ICE servers, health, and the headers that every answer has.
+
+mod support;
+
+use reqwest::{Client, Method, StatusCode};
+use serde_json::Value;
+use support::{TestServer, chat, room};
+
+async fn json(response: reqwest::Response) -> Value {
+    response.json().await.expect("JSON")
+}
+
+#[tokio::test]
+async fn a_room_is_created_looked_up_and_read_by_pages() {
+    let server = TestServer::start().await;
+    let http = Client::new();
+    let made = http.post(server.url("/api/v1/rooms")).send().await.expect("an answer");
+    assert_eq!(made.status(), StatusCode::CREATED);
+    let code = json(made).await["room"].as_str().expect("a code").to_owned();
+    let shown = http.get(server.url(&format!("/api/v1/rooms/{code}"))).send().await.expect("an answer");
+    assert_eq!(json(shown).await["head"], 0);
+    let (mut ana, _) = server.join(&room(&code), "Ana").await;
+    for n in 0..25 {
+        ana.send(&chat(n, &format!("message {n}"))).await;
+        ana.ack(n).await;
+    }
+    let (mut after, mut texts) = (0, vec![]);
+    loop {
+        let url = server.url(&format!("/api/v1/rooms/{code}/messages?after={after}&limit=10"));
+        let page = json(http.get(url).send().await.expect("an answer")).await;
+        let messages = page["messages"].as_array().expect("a list");
+        assert!(messages.len() <= 10);
+        texts.extend(messages.iter().map(|m| m["body"].as_str().expect("a text").to_owned()));
+        match page["next"].as_u64() {
+            Some(next) => after = next,
+            None => break,
+        }
+    }
+    assert_eq!(texts, (0..25).map(|n| format!("message {n}")).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn mistakes_are_problem_documents_with_stable_codes() {
+    let server = TestServer::start().await;
+    let http = Client::new();
+    for (method, path, status, code) in [
+        (Method::GET, "/api/v1/rooms/no-such-room", 404, "no_such_room"),
+        (Method::GET, "/api/v1/rooms/a%20b", 400, "bad_room"),
+        (Method::GET, "/api/v1/rooms/no-such-room/messages?limit=0", 400, "bad_parameter"),
+        (Method::GET, "/api/v1/rooms/no-such-room/messages?limit=201", 400, "bad_parameter"),
+        (Method::GET, "/api/v1/rooms/no-such-room/messages?after=-1", 400, "bad_parameter"),
+        (Method::GET, "/api/v1/rooms/no-such-room/messages?other=1", 400, "bad_parameter"),
+        (Method::GET, "/api/v1/rooms/no-such-room/ice", 401, "no_seat"),
+        (Method::DELETE, "/api/v1/rooms", 405, "method_not_allowed"),
+        (Method::GET, "/api/v1/nothing", 404, "not_found"),
+        (Method::GET, "/ws", 403, "origin_refused"),
+    ] {
+        let answer = http.request(method, server.url(path)).send().await.expect("an answer");
+        assert_eq!(answer.status().as_u16(), status, "{path}");
+        assert_eq!(answer.headers()["content-type"], "application/problem+json", "{path}");
+        let body = json(answer).await;
+        assert_eq!((body["code"].as_str(), body["status"].as_u64()), (Some(code), Some(u64::from(status))), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn ice_servers_are_for_a_seat_and_expire() {
+    let server = TestServer::start().await;
+    let http = Client::new();
+    let (_ana, seat) = server.join(&room("ice"), "Ana").await;
+    let url = server.url("/api/v1/rooms/ice/ice");
+    let answer = http.get(&url).bearer_auth(seat.token.as_str()).send().await.expect("an answer");
+    assert_eq!(answer.headers()["cache-control"], "no-store");
+    let body = json(answer).await;
+    let turn = &body["ice_servers"][1];
+    assert!(turn["urls"][0].as_str().is_some_and(|url| url.starts_with("turn:127.0.0.1:")));
+    assert!(turn["username"].as_str().is_some_and(|name| name.ends_with(&format!(":ice:{}", seat.peer))));
+    assert!(body["ttl_s"].as_u64().is_some_and(|ttl| ttl <= 300));
+    for (path, token) in [("/api/v1/rooms/ice/ice", "forged"), ("/api/v1/rooms/other/ice", seat.token.as_str())] {
+        let answer = http.get(server.url(path)).bearer_auth(token).send().await.expect("an answer");
+        assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
+    }
+}
+
+#[tokio::test]
+async fn every_answer_has_the_security_headers() {
+    let server = TestServer::start().await;
+    let http = Client::builder().redirect(reqwest::redirect::Policy::none()).build().expect("a client");
+    let paths = ["/", "/r/abc", "/nowhere", "/join?code=abc", "/api/v1/rooms/x", "/api/v1/docs", "/api/v1/openapi.json", "/healthz", "/readyz", "/ws", "/pkg/none.js"];
+    for path in paths {
+        let answer = http.get(server.url(path)).send().await.expect("an answer");
+        let header = |name: &str| answer.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
+        let policy = header("content-security-policy");
+        assert!(policy.contains("frame-ancestors 'none'") && policy.contains("default-src 'none'"), "{path}: {policy}");
+        assert!(!policy.contains("unsafe-inline") && !policy.contains("'unsafe-eval'"), "{path}: {policy}");
+        assert_eq!(header("x-content-type-options"), "nosniff", "{path}");
+        assert_eq!(header("cross-origin-opener-policy"), "same-origin", "{path}");
+        assert_eq!(header("referrer-policy"), "same-origin", "{path}");
+        assert!(header("permissions-policy").contains("camera=(self)"), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn pages_carry_a_fresh_nonce_and_no_inline_handler() {
+    let server = TestServer::start().await;
+    let mut nonces = vec![];
+    for path in ["/", "/r/abc?name=%3Cscript%3Ealert(1)%3C/script%3E", "/r/abc"] {
+        let answer = reqwest::get(server.url(path)).await.expect("an answer");
+        let policy = answer.headers()["content-security-policy"].to_str().expect("ascii").to_owned();
+        let nonce = policy.split("'nonce-").nth(1).and_then(|rest| rest.split('\'').next()).expect("a nonce").to_owned();
+        let body = answer.text().await.expect("a page");
+        let scripts = body.matches("<script").count();
+        assert_eq!(body.matches(&format!("nonce=\"{nonce}\"")).count(), scripts, "{path}: every script has the nonce");
+        assert!(!body.contains("<script>alert") && !body.contains(" onclick=") && !body.contains("style=\""), "{path}");
+        nonces.push(nonce);
+    }
+    nonces.dedup();
+    assert_eq!(nonces.len(), 3);
+}
+
+#[tokio::test]
+async fn forms_work_without_the_client() {
+    let server = TestServer::start().await;
+    let http = Client::builder().redirect(reqwest::redirect::Policy::none()).build().expect("a client");
+    let started = http.post(server.url("/new")).send().await.expect("an answer");
+    assert_eq!(started.status(), StatusCode::SEE_OTHER);
+    assert!(started.headers()["location"].to_str().is_ok_and(|path| path.starts_with("/r/")));
+    for (code, location) in [("ABC-d", "/r/abc-d"), ("https%3A%2F%2Fx.example%2Fr%2Fabc%3Fjoin%3D1", "/r/abc"), ("no+room", "/?unknown=1")] {
+        let joined = http.get(server.url(&format!("/join?code={code}"))).send().await.expect("an answer");
+        assert_eq!(joined.headers()["location"], location);
+    }
+    assert_eq!(http.get(server.url("/nowhere")).send().await.expect("an answer").status(), StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn the_api_describes_itself_and_readiness_names_each_part() {
+    let server = TestServer::start().await;
+    let doc = json(reqwest::get(server.url("/api/v1/openapi.json")).await.expect("an answer")).await;
+    for path in ["/api/v1/rooms", "/api/v1/rooms/{room}", "/api/v1/rooms/{room}/messages", "/api/v1/rooms/{room}/ice"] {
+        assert!(doc["paths"][path].is_object(), "{path}");
+    }
+    let page = reqwest::get(server.url("/api/v1/docs")).await.expect("an answer").text().await.expect("a page");
+    assert!(page.contains("/api/v1/rooms/{room}/messages"));
+    let ready = json(reqwest::get(server.url("/readyz")).await.expect("an answer")).await;
+    let parts: Vec<&str> = ready["parts"].as_array().expect("a list").iter().filter_map(|part| part["name"].as_str()).collect();
+    assert_eq!(parts, ["log", "archive", "relay", "rooms", "accepting"]);
+    assert_eq!(ready["ready"], true);
+}
+
+#[tokio::test]
+async fn an_address_that_asks_too_often_is_told_so() {
+    let server = TestServer::start_with(|config| config.requests_per_s = 2).await;
+    let http = Client::new();
+    let mut statuses = vec![];
+    for _ in 0..20 {
+        statuses.push(http.get(server.url("/api/v1/openapi.json")).send().await.expect("an answer").status().as_u16());
+    }
+    assert!(statuses.iter().filter(|status| **status == 200).count() >= 10);
+    assert_eq!(statuses.last(), Some(&429));
+}

@@ -1,0 +1,90 @@
+//! One room's trouble is its own: a panic in its task, or a log that fails, takes no other room down.
+
+mod support;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use holdfast::wire::{ClientMsg, Entry, Refusal, ServerMsg};
+use holdfast::{Offset, RoomId};
+use server::config::Config;
+use server::log::embedded::EmbeddedStore;
+use server::log::{LogError, RoomLog};
+use server::running::Running;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use support::{Client, chat, hello, room};
+use tokio::sync::watch;
+
+/// The real log, which panics or fails for one room while `bad` is set.
+struct Sabotaged {
+    inner: EmbeddedStore,
+    bad: Arc<AtomicBool>,
+    panics: bool,
+}
+
+impl RoomLog for Sabotaged {
+    fn append(&self, room: &RoomId, entry: Entry) -> BoxFuture<'static, Result<Offset, LogError>> {
+        if room.as_str() == "bad-room" && self.bad.load(Ordering::SeqCst) {
+            assert!(!self.panics, "sabotaged on purpose");
+            return async { Err(LogError::Away) }.boxed();
+        }
+        self.inner.append(room, entry)
+    }
+    fn read(&self, room: &RoomId, after: u64, limit: usize) -> BoxFuture<'static, Result<Vec<(Offset, Entry)>, LogError>> {
+        self.inner.read(room, after, limit)
+    }
+    fn head(&self, room: &RoomId) -> BoxFuture<'static, Result<Offset, LogError>> {
+        self.inner.head(room)
+    }
+    fn wakes(&self, room: &RoomId) -> watch::Receiver<u64> {
+        self.inner.wakes(room)
+    }
+}
+
+async fn start(panics: bool) -> (Running, Arc<AtomicBool>, tempfile::TempDir) {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let store = EmbeddedStore::open(dir.path()).expect("opens");
+    let bad = Arc::new(AtomicBool::new(false));
+    let log = Sabotaged { inner: store.clone(), bad: Arc::clone(&bad), panics };
+    let config = Config::for_test(dir.path().to_owned());
+    (Running::start_with(config, Arc::new(log), Arc::new(store)).await.expect("starts"), bad, dir)
+}
+
+async fn join(server: &Running, id: &str, name: &str) -> Client {
+    let mut client = Client::connect(server.addr).await;
+    client.send(&hello(&room(id), name, None)).await;
+    client.welcome().await;
+    client
+}
+
+#[tokio::test]
+async fn a_panic_in_one_room_is_felt_in_no_other_and_the_room_comes_back() {
+    let (server, bad, _dir) = start(true).await;
+    let mut good = join(&server, "good-room", "Ana").await;
+    let mut hurt = join(&server, "bad-room", "Bo").await;
+    bad.store(true, Ordering::SeqCst);
+    hurt.send(&chat(1, "boom")).await;
+    assert_eq!(hurt.closed().await.0, 1011);
+    assert!(good.is_alive().await);
+    good.send(&chat(2, "still here")).await;
+    good.ack(2).await;
+    bad.store(false, Ordering::SeqCst);
+    let mut back = join(&server, "bad-room", "Bo").await;
+    back.send(&chat(1, "boom")).await;
+    back.ack(1).await;
+}
+
+#[tokio::test]
+async fn with_the_log_away_nothing_is_acknowledged_and_nothing_is_lost() {
+    let (server, bad, _dir) = start(false).await;
+    let mut ana = join(&server, "bad-room", "Ana").await;
+    bad.store(true, Ordering::SeqCst);
+    ana.send(&chat(1, "kept")).await;
+    let refused = ana.until(|msg| if let ServerMsg::Refused { code, .. } = msg { Some(code) } else { None }).await;
+    assert_eq!(refused, Refusal::LogAway);
+    ana.send(&ClientMsg::Ping { n: 3 }).await;
+    assert!(ana.is_alive().await, "the room goes on");
+    bad.store(false, Ordering::SeqCst);
+    ana.send(&chat(1, "kept")).await;
+    ana.ack(1).await;
+}
