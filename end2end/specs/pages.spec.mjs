@@ -11,7 +11,8 @@ test.describe('without JavaScript', () => {
     await page.getByRole('button', { name: 'Start a call' }).click();
     await expect(page).toHaveURL(/\/r\/[a-z-]{17}$/);
     await expect(page.getByRole('textbox', { name: 'Your name' })).toBeVisible();
-    await expect(page.getByText('A call needs JavaScript.')).toBeVisible();
+    // With scripts switched off this way Chromium still hides <noscript>, so look at what was sent.
+    expect(await page.content()).toContain('A call needs JavaScript.');
     const link = page.url();
     await page.goto(server.url);
     await page.getByRole('textbox', { name: 'Code or link' }).fill(link);

@@ -49,7 +49,7 @@ export const test = base.extend({
 export { expect };
 
 // Runs in the page before its own scripts: keeps the connections so that their statistics can be read.
-function watchConnections() {
+export function watchConnections() {
   const Real = window.RTCPeerConnection;
   window.__connections = [];
   window.RTCPeerConnection = class extends Real {

@@ -79,6 +79,8 @@ async fn pump(socket: WebSocket, epoch: SocketEpoch, mut frames: mpsc::Receiver<
     post(SocketEvent::Opened);
     loop {
         select_biased! {
+            // First, so that nothing is sent on a socket whose end is known already.
+            message = read.next() => if let Some(ended) = ending(message, &post) { return post(ended) },
             frame = frames.next() => match frame {
                 Some(text) => if write.send(Message::Text(text)).await.is_err() {
                     return post(SocketEvent::Closed(CloseCode::Broken, String::new()));
@@ -88,7 +90,6 @@ async fn pump(socket: WebSocket, epoch: SocketEpoch, mut frames: mpsc::Receiver<
                     return;
                 }
             },
-            message = read.next() => if let Some(ended) = ending(message, &post) { return post(ended) },
         }
     }
 }
