@@ -5,53 +5,63 @@
 
 #![recursion_limit = "512"] // A page is one type, as deep as its markup.
 
+pub mod address;
 pub mod call;
 mod components;
 pub mod dom;
 mod pages;
 
+use address::{Address, Page};
 use leptos::prelude::*;
-use leptos_meta::{HashedStylesheet, Link, Meta, MetaTags, provide_meta_context};
-use leptos_router::components::{Route, Router, Routes};
-use leptos_router::{SsrMode, path};
+use leptos_meta::HashedStylesheet;
 use pages::home::HomePage;
 use pages::not_found::NotFoundPage;
 use pages::room::RoomPage;
 
-/// The HTML document around the app.
+/// The HTML document around a page. Runs on the server only.
 #[must_use]
-pub fn shell(options: LeptosOptions) -> impl IntoView {
+pub fn shell(options: LeptosOptions, address: Address) -> impl IntoView {
+    let index = if address.page.is_public() { "index" } else { "noindex" };
     view! {
         <!DOCTYPE html>
         <html lang="en">
             <head>
                 <meta charset="utf-8" />
                 <meta name="viewport" content="width=device-width, initial-scale=1, viewport-fit=cover" />
+                <meta name="color-scheme" content="light dark" />
+                <meta name="robots" content=index />
+                <meta
+                    name="description"
+                    content="Video calls for two to eight people that survive dropped networks, restarts and reloads."
+                />
+                <title>{address.page.title()}</title>
+                <link rel="icon" type="image/svg+xml" href="/favicon.svg" />
                 <AutoReload options=options.clone() />
                 <HydrationScripts options=options.clone() />
                 <HashedStylesheet options id="leptos" />
-                <MetaTags />
             </head>
             <body>
-                <App />
+                <App address />
             </body>
         </html>
     }
 }
 
-/// Every page, as a table of contents.
+/// Every page, as a table of contents. Pages are loaded whole, so there is no router: a link is a link.
 #[component]
 #[must_use]
-pub fn App() -> impl IntoView {
-    provide_meta_context();
-    view! {
-        <Link rel="icon" type_="image/svg+xml" href="/favicon.svg" />
-        <Meta name="color-scheme" content="light dark" />
-        <Router>
-            <Routes fallback=NotFoundPage>
-                <Route path=path!("/") view=HomePage ssr=SsrMode::Async />
-                <Route path=path!("/r/:room") view=RoomPage ssr=SsrMode::Async />
-            </Routes>
-        </Router>
+pub fn App(
+    /// Which page, as both sides read it from the URL.
+    address: Address,
+) -> impl IntoView {
+    let Address { page, query } = address;
+    match page {
+        Page::Home => view! { <HomePage unknown=query.get("unknown").is_some() /> }.into_any(),
+        Page::Room(room) => {
+            let name = query.get("name").unwrap_or_default();
+            let join = query.get("join").is_some_and(|text| text == "1");
+            view! { <RoomPage room name join /> }.into_any()
+        }
+        Page::NotFound => view! { <NotFoundPage /> }.into_any(),
     }
 }

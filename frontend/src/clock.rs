@@ -3,7 +3,7 @@
 use holdfast::Millis;
 
 /// Now, as the time the page was opened plus a monotonic clock.
-pub(crate) fn now() -> Millis {
+pub fn now() -> Millis {
     let performance = web_sys::window().and_then(|window| window.performance());
     performance.map_or(Millis::ZERO, |clock| Millis::from_unix((clock.time_origin() + clock.now()) as u64))
 }

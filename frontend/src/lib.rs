@@ -19,11 +19,22 @@ mod run;
 mod screen;
 mod socket;
 mod storage;
+pub mod testing;
 
+use app::address::Address;
 use app::call::Call;
 use inbox::Inbox;
 use leptos::prelude::*;
 use wasm_bindgen::prelude::wasm_bindgen;
+
+/// Which page this is.
+fn address() -> Address {
+    let location = web_sys::window().map(|window| window.location());
+    let part = |read: fn(&web_sys::Location) -> Result<String, wasm_bindgen::JsValue>| {
+        location.as_ref().and_then(|location| read(location).ok()).unwrap_or_default()
+    };
+    Address::read(&part(web_sys::Location::pathname), &part(web_sys::Location::search))
+}
 
 /// Called by the page once the module is loaded.
 #[wasm_bindgen]
@@ -36,6 +47,6 @@ pub fn hydrate() {
         let send = Callback::new(move |intent| intents.with_value(|inbox| inbox.intend(intent)));
         provide_context(Call::new(view, send));
         wasm_bindgen_futures::spawn_local(driver::run(inbox, events, view));
-        view! { <app::App /> }
+        view! { <app::App address=address() /> }
     });
 }

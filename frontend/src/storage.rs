@@ -22,7 +22,7 @@ fn session() -> Option<Storage> {
 }
 
 /// What this page finds when it enters a room.
-pub(crate) fn recall(room: &RoomId, name: String, join: bool) -> Entrance {
+pub fn recall(room: &RoomId, name: String, join: bool) -> Entrance {
     let remembered = || local().and_then(|store| store.get_item(NAME).ok()?).unwrap_or_default();
     let kept = session().and_then(|store| store.get_item(&seat_key(room)).ok()?);
     Entrance {
@@ -52,14 +52,14 @@ pub(crate) fn save_name(name: &str) {
 }
 
 /// Remembers the seat.
-pub(crate) fn save_seat(room: &RoomId, keepsake: &Keepsake) {
+pub fn save_seat(room: &RoomId, keepsake: &Keepsake) {
     if let Some(store) = session() {
         let _ = store.set_item(&seat_key(room), &encode(keepsake));
     }
 }
 
 /// Forgets the seat.
-pub(crate) fn forget_seat(room: &RoomId) {
+pub fn forget_seat(room: &RoomId) {
     if let Some(store) = session() {
         let _ = store.remove_item(&seat_key(room));
     }

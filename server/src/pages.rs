@@ -4,8 +4,9 @@ use crate::api::problem::Problem;
 use crate::api::new_room;
 use crate::config::Config;
 use crate::state::App;
+use ::app::address::{Address, Page};
 use axum::extract::{Query, Request, State};
-use axum::http::{HeaderName, HeaderValue, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 use holdfast::RoomId;
@@ -19,6 +20,8 @@ use std::net::SocketAddr;
 /// How the client was built, without cargo-leptos beside the running server.
 #[must_use]
 pub fn options(config: &Config, addr: SocketAddr) -> LeptosOptions {
+    // Rendering spawns its futures here; a second start in one process finds it set already.
+    let _ = any_spawner::Executor::init_tokio();
     let hashed = std::env::var("LEPTOS_HASH_FILES").map_or_else(
         |_| std::env::current_exe().is_ok_and(|path| path.with_file_name("hash.txt").exists()),
         |text| text == "true",
@@ -46,7 +49,7 @@ fn policy(script: &str) -> String {
 }
 
 /// Runs before each page is rendered: sets the policy with the page's own nonce.
-pub fn page_context() {
+fn page_context() {
     if let (Some(response), Some(nonce)) = (use_context::<ResponseOptions>(), use_nonce()) {
         let policy = policy(&format!("'self' 'nonce-{nonce}' 'wasm-unsafe-eval'"));
         if let Ok(value) = HeaderValue::from_str(&policy) {
@@ -75,6 +78,21 @@ pub async fn security_headers(request: Request, next: Next) -> Response {
     ] {
         headers.entry(HeaderName::from_static(name)).or_insert(HeaderValue::from_static(value));
     }
+    response
+}
+
+/// Renders the page of a request's path.
+pub async fn show(State(app): State<App>, request: Request) -> Response {
+    let uri = request.uri();
+    let address = Address::read(uri.path(), uri.query().unwrap_or_default());
+    let status = if address.page == Page::NotFound { StatusCode::NOT_FOUND } else { StatusCode::OK };
+    let options = app.leptos.clone();
+    let render = leptos_axum::render_app_async_with_context(page_context, move || {
+        ::app::shell(options.clone(), address.clone())
+    });
+    let mut response = render(request).await;
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
 

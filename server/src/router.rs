@@ -1,7 +1,7 @@
 //! Every route of the server, as a table of contents.
 
 use crate::api::{self, problem::Problem};
-use crate::pages::{self, page_context, security_headers};
+use crate::pages::{self, security_headers};
 use crate::state::App;
 use crate::{health, socket};
 use axum::Router;
@@ -9,7 +9,6 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{from_fn, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
-use leptos_axum::{ErrorHandler, LeptosRoutes, generate_route_list};
 use std::time::Duration;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::limit::RequestBodyLimitLayer;
@@ -23,13 +22,7 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
 /// The router of the whole server.
 pub fn router(app: &App) -> Router {
-    let options = app.leptos.clone();
-    let shell = {
-        let options = options.clone();
-        move || ::app::shell(options.clone())
-    };
-    let site = app.config.site_dir.clone();
-    let hashed = options.hash_files;
+    let (site, hashed) = (app.config.site_dir.clone(), app.leptos.hash_files);
     let pkg = Router::new()
         .fallback_service(ServeDir::new(site.join("pkg")).precompressed_br().precompressed_gzip())
         .layer(map_response(move |response| pkg_headers(response, hashed)));
@@ -37,12 +30,13 @@ pub fn router(app: &App) -> Router {
         .append_index_html_on_directories(false)
         .precompressed_br()
         .precompressed_gzip()
-        .fallback(ErrorHandler::new_with_context(page_context, ::app::shell, options));
+        .fallback(get(pages::show).with_state(app.clone()));
     Router::new()
         .route("/new", post(pages::start_call))
         .route("/join", get(pages::join_call))
         .nest("/api/v1", api::router(app))
-        .leptos_routes_with_context(app, generate_route_list(::app::App), page_context, shell)
+        .route("/", get(pages::show))
+        .route("/r/{room}", get(pages::show))
         .nest("/pkg", pkg)
         .fallback_service(files)
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, ANSWER_WITHIN))

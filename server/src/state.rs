@@ -54,9 +54,3 @@ impl Shared {
         rand::rng().random_range(0..spread)
     }
 }
-
-impl axum::extract::FromRef<App> for LeptosOptions {
-    fn from_ref(app: &App) -> Self {
-        app.leptos.clone()
-    }
-}

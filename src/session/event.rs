@@ -72,8 +72,6 @@ pub enum NetEvent {
 pub enum Intent {
     /// Go to a room: the lobby is shown. The driver answers with [`Event::Entered`].
     Enter(RoomId, String, bool),
-    /// Leave the page.
-    Exit,
     /// Take a seat under this name.
     Join(String),
     /// Leave the call.

@@ -201,14 +201,11 @@ impl Session {
     fn intent(&mut self, now: Millis, intent: Intent) -> Vec<Effect> {
         match intent {
             Intent::Enter(room, name, join) => {
-                if self.room.as_ref() == Some(&room) {
-                    return vec![];
+                if self.room.is_some() {
+                    return vec![]; // A page has one room for its whole life.
                 }
-                let mut effects = self.exit(now);
-                effects.push(Effect::Recall(room, name, join));
-                effects
+                vec![Effect::Recall(room, name, join)]
             }
-            Intent::Exit => self.exit(now),
             Intent::Join(name) => self.join(now, &name),
             Intent::Leave => self.leave(now),
             Intent::ToggleMicrophone => self.toggle_microphone(),
@@ -281,18 +278,6 @@ impl Session {
         self.seat_by = None;
         (self.log, self.inbox, self.greeted_for_seat) = (Offset::default(), Inbox::default(), false);
         self.chat.forget_stored();
-        effects
-    }
-
-    fn exit(&mut self, now: Millis) -> Vec<Effect> {
-        if self.room.is_none() {
-            return vec![];
-        }
-        let effects = if self.phase == Phase::InCall { self.leave(now) } else { self.end(now, Phase::Left) };
-        let mut fresh = Self::new(self.rng.next_u64());
-        // The link goes on counting its epochs, so that a late word of an old socket stays old.
-        (fresh.link, fresh.announcement.0) = (self.link.clone(), self.announcement.0);
-        *self = fresh;
         effects
     }
 

@@ -221,7 +221,7 @@ impl Session {
         }
     }
 
-    /// The others in the order they came, each with its place: in a crowd whoever spoke last comes first.
+    /// The others in their places: in the order they came, but in a crowd whoever spoke last comes first.
     pub(super) fn tiles(&self) -> Vec<TileView> {
         if self.phase != Phase::InCall {
             return vec![];
@@ -234,7 +234,7 @@ impl Session {
             .max()
             .map(|(_, peer)| peer);
         let mut people: Vec<(&PeerId, &Person)> = self.people.iter().collect();
-        people.sort_by_key(|(_, person)| person.joined);
+        people.sort_by_key(|(peer, person)| (first != Some(**peer), person.joined));
         people
             .into_iter()
             .enumerate()
@@ -246,7 +246,7 @@ impl Session {
                 speaking: person.voice.is_speaking() && person.media.audio,
                 path: person.media_path(),
                 here: person.here,
-                place: if first == Some(*peer) { 1 } else { n + 2 },
+                place: n + 1,
             })
             .collect()
     }

@@ -7,6 +7,7 @@ use super::notices::Notices;
 use super::tile::{OwnTile, Tile};
 use crate::call::use_call;
 use holdfast::session::Intent;
+use holdfast::{CallView, PeerId};
 use leptos::prelude::*;
 
 /// Everything one sees in a call.
@@ -25,10 +26,17 @@ pub(crate) fn CallScreen() -> impl IntoView {
     }
 }
 
+/// A picture that is moved in the page stops for a moment, so tiles keep their order and only their place changes.
+fn in_fixed_order(view: &CallView) -> Vec<PeerId> {
+    let mut peers: Vec<PeerId> = view.tiles.iter().map(|tile| tile.peer).collect();
+    peers.sort_unstable();
+    peers
+}
+
 #[component]
 fn Stage() -> impl IntoView {
     let call = use_call();
-    let peers = call.memo(|view| view.tiles.iter().map(|tile| tile.peer).collect::<Vec<_>>());
+    let peers = call.memo(|view| in_fixed_order(view));
     let people = call.part(|view| view.people().to_string());
     let alone = move || peers.read().is_empty();
     let banner = call.part(|view| view.link_banner());

@@ -33,10 +33,9 @@ pub(crate) fn Tile(peer: PeerId) -> impl IntoView {
             style:order=place
             aria-label=name
         >
+            // Behind the picture: seen until there is one, and when the camera is off.
+            <div class="tile-face" aria-hidden="true"><span>{move || initials(&name())}</span></div>
             <video id=video_id(Some(peer)) autoplay playsinline aria-label=move || format!("{}'s picture", name())></video>
-            <Show when=move || with(|tile| !tile.video)>
-                <div class="tile-face" aria-hidden="true"><span>{move || initials(&name())}</span></div>
-            </Show>
             <Show when=move || !trouble().is_empty()>
                 <p class="tile-trouble">{trouble}</p>
             </Show>
@@ -62,10 +61,8 @@ pub(crate) fn OwnTile() -> impl IntoView {
             style:order="99"
             aria-label=name
         >
+            <div class="tile-face" aria-hidden="true"><span>{move || initials(&me.read().name)}</span></div>
             <video id=video_id(None) autoplay playsinline prop:muted=true aria-label="Your camera"></video>
-            <Show when=move || !seen()>
-                <div class="tile-face" aria-hidden="true"><span>{move || initials(&me.read().name)}</span></div>
-            </Show>
             <Label name=Signal::derive(name) muted=Signal::derive(move || me.read().microphone != DeviceState::On) />
         </article>
     }

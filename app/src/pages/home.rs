@@ -2,17 +2,14 @@
 
 use crate::components::icon::{Glyph, Icon};
 use leptos::prelude::*;
-use leptos_meta::{Meta, Title};
-use leptos_router::hooks::use_query_map;
 
 /// `/`.
 #[component]
-pub(crate) fn HomePage() -> impl IntoView {
-    let query = use_query_map();
-    let unknown = move || query.read().get("unknown").is_some();
+pub(crate) fn HomePage(
+    /// Somebody came back from 'Join' with a code that is none.
+    unknown: bool,
+) -> impl IntoView {
     view! {
-        <Title text="Holdfast: video calls that hold on" />
-        <Meta name="description" content="Video calls for two to eight people that survive dropped networks, restarts and reloads." />
         <div class="home">
             <header>
                 <a class="brand" href="/"><Icon glyph=Glyph::Brand />"Holdfast"</a>
@@ -46,7 +43,7 @@ pub(crate) fn HomePage() -> impl IntoView {
                         <button class="button plain" type="submit">"Join"</button>
                     </form>
                 </div>
-                <p class="note" role="alert" hidden=move || !unknown()>
+                <p class="note" role="alert" hidden=!unknown>
                     "That is not a room's code or link. A code looks like kavot-imure-sakem."
                 </p>
                 <ul class="home-points">

@@ -2,13 +2,11 @@
 
 use crate::components::icon::{Glyph, Icon};
 use leptos::prelude::*;
-use leptos_meta::Title;
 
 /// Any other path.
 #[component]
 pub(crate) fn NotFoundPage() -> impl IntoView {
     view! {
-        <Title text="Not found - Holdfast" />
         <div class="lobby">
             <header>
                 <a class="brand" href="/"><Icon glyph=Glyph::Brand />"Holdfast"</a>
