@@ -7,6 +7,7 @@ use crate::media::Media;
 use crate::screen::Screen;
 use futures::StreamExt;
 use futures::channel::mpsc;
+use gloo_timers::future::TimeoutFuture;
 use holdfast::peer::RtcEvent;
 use holdfast::session::Event;
 use holdfast::view::MediaKind;
@@ -25,6 +26,9 @@ use web_sys::{
 
 /// Operations that may wait for one connection. The core asks for one at a time, candidates aside.
 const WAITING: usize = 256;
+
+/// How long the connection that warms the browser up is kept.
+const WARM_MS: u32 = 3_000;
 
 /// One browser operation.
 pub(crate) enum Operation {
@@ -131,6 +135,17 @@ impl Connections {
         };
         inner.connections.iter().filter_map(of).collect()
     }
+}
+
+/// Makes a connection that nobody uses and lets it find its addresses, so that the first real one finds codecs,
+/// certificates and network interfaces ready: the first of a page is slow, and people wait for it.
+pub(crate) async fn warm_up() {
+    let Ok(pc) = RtcPeerConnection::new() else { return };
+    pc.add_transceiver_with_str("audio");
+    pc.add_transceiver_with_str("video");
+    let _ = set_local(&pc).await;
+    TimeoutFuture::new(WARM_MS).await;
+    pc.close();
 }
 
 fn configuration(ice: &[IceServer]) -> RtcConfiguration {

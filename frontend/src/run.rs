@@ -3,7 +3,7 @@
 use crate::inbox::Inbox;
 use crate::levels::Levels;
 use crate::media::Media;
-use crate::pc::{Connections, Operation};
+use crate::pc::{self, Connections, Operation};
 use crate::screen::Screen;
 use crate::socket::Socket;
 use crate::storage;
@@ -95,6 +95,7 @@ impl Browser {
         if self.room.is_none()
             && let Ok(preview) = MediaStream::new()
         {
+            wasm_bindgen_futures::spawn_local(pc::warm_up());
             let levels = Rc::new(Levels::new(self.inbox.clone(), self.connections.clone()));
             let (connections, listening) = (self.connections.clone(), Rc::clone(&levels));
             let on_track = Rc::new(move |kind, track: Option<&web_sys::MediaStreamTrack>| {
