@@ -331,6 +331,9 @@ mod tests {
         assert_eq!(link.handle(at(60), LinkEvent::TryNow), [LinkEffect::Open(link.epoch())]);
         assert_eq!(link.handle(at(61), LinkEvent::TryNow), [], "a connect that just began is not aborted");
         let hung = link.epoch();
-        assert_eq!(link.handle(at(1_000), LinkEvent::TryNow), [LinkEffect::Close(hung), LinkEffect::Open(link.epoch())]);
+        assert_eq!(
+            link.handle(at(1_000), LinkEvent::TryNow),
+            [LinkEffect::Close(hung), LinkEffect::Open(link.epoch())]
+        );
     }
 }

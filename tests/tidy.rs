@@ -25,7 +25,10 @@ fn rust_files(dir: &str) -> Vec<PathBuf> {
 }
 
 fn all_rust_files() -> Vec<PathBuf> {
-    ["src", "tests", "app/src", "frontend/src", "frontend/tests", "server/src", "server/tests"].iter().flat_map(|dir| rust_files(dir)).collect()
+    ["src", "tests", "app/src", "frontend/src", "frontend/tests", "server/src", "server/tests"]
+        .iter()
+        .flat_map(|dir| rust_files(dir))
+        .collect()
 }
 
 fn read(path: &Path) -> String {
@@ -66,9 +69,27 @@ fn files_stay_small() {
 #[test]
 fn the_core_has_no_clock_randomness_io_or_async() {
     let banned = [
-        "std::time", "Instant", "SystemTime", "std::thread", "std::net", "std::fs", "std::io", "std::env", "async ",
-        ".await", "rand::", "tokio", "web_sys", "js_sys", "wasm_bindgen", "leptos", "HashMap", "HashSet", "println!",
-        "unsafe", "cfg(target",
+        "std::time",
+        "Instant",
+        "SystemTime",
+        "std::thread",
+        "std::net",
+        "std::fs",
+        "std::io",
+        "std::env",
+        "async ",
+        ".await",
+        "rand::",
+        "tokio",
+        "web_sys",
+        "js_sys",
+        "wasm_bindgen",
+        "leptos",
+        "HashMap",
+        "HashSet",
+        "println!",
+        "unsafe",
+        "cfg(target",
     ];
     for path in rust_files("src") {
         let code = code(&path);
@@ -123,7 +144,7 @@ fn the_layers_of_the_core_point_one_way() {
             } else if let (Some(mine), Some(theirs)) = (layer_of(module), layer_of(other)) {
                 assert!(theirs <= mine, "{}: {module} stands before {other}", path.display());
             } else {
-                assert!(module == "lib" , "{}: {module} may not use {other}", path.display());
+                assert!(module == "lib", "{}: {module} may not use {other}", path.display());
             }
         }
     }
@@ -132,8 +153,10 @@ fn the_layers_of_the_core_point_one_way() {
 #[test]
 fn the_core_depends_on_three_crates() {
     let manifest = read(&root().join("Cargo.toml"));
-    let section = manifest.split("\n[dependencies]\n").nth(1).and_then(|rest| rest.split("\n[").next()).unwrap_or_default();
-    let names: Vec<&str> = section.lines().filter_map(|line| line.split(['.', ' ', '=']).next()).filter(|n| !n.is_empty()).collect();
+    let section =
+        manifest.split("\n[dependencies]\n").nth(1).and_then(|rest| rest.split("\n[").next()).unwrap_or_default();
+    let names: Vec<&str> =
+        section.lines().filter_map(|line| line.split(['.', ' ', '=']).next()).filter(|n| !n.is_empty()).collect();
     assert_eq!(names, ["serde", "serde_json", "thiserror"]);
 }
 
@@ -153,9 +176,27 @@ fn every_message_and_close_code_is_documented() {
     for code in holdfast::wire::CloseCode::ALL {
         assert!(doc.contains(&format!("| {} |", code.number())), "docs/protocol.md does not name {}", code.number());
     }
-    for line in ["watch", "hello", "chat", "signal", "signal_ack", "state", "range", "ping", "leave", "lobby", "welcome",
-        "event", "caught_up", "resync", "ack", "refused", "presence", "ice", "pong"]
-    {
+    for line in [
+        "watch",
+        "hello",
+        "chat",
+        "signal",
+        "signal_ack",
+        "state",
+        "range",
+        "ping",
+        "leave",
+        "lobby",
+        "welcome",
+        "event",
+        "caught_up",
+        "resync",
+        "ack",
+        "refused",
+        "presence",
+        "ice",
+        "pong",
+    ] {
         assert!(doc.contains(&format!("`{line}`")), "docs/protocol.md does not name {line}");
     }
 }

@@ -87,7 +87,8 @@ fn server_messages() -> Vec<ServerMsg> {
         Entry::Left { peer: peer(1), reason: LeaveReason::Lost, at: now },
         Entry::Chat { id: id(), peer: peer(1), name: name(), body: body(), at: now },
     ];
-    let refusals = [Refusal::NoSeat, Refusal::LogAway, Refusal::Busy, Refusal::TooFast, Refusal::IdTaken, Refusal::Seated];
+    let refusals =
+        [Refusal::NoSeat, Refusal::LogAway, Refusal::Busy, Refusal::TooFast, Refusal::IdTaken, Refusal::Seated];
     let mut all = vec![
         ServerMsg::Lobby { people: vec![name()], full: false },
         ServerMsg::Welcome(Box::new(welcome)),

@@ -69,7 +69,7 @@ impl Media {
             MediaKind::Audio => &tracks.audio,
             MediaKind::Video => &tracks.video,
         };
-        running.as_ref().map(|running| running.track.clone())
+        running.as_ref().map(|running| Clone::clone(&running.track))
     }
 
     /// Starts what is asked for and reports each kind.
@@ -113,7 +113,8 @@ impl Media {
         let inbox = self.inbox.clone();
         let ended = Listener::new(&track, "ended", move |_| inbox.post(Event::Media(MediaEvent::Ended(kind))));
         let id = js::get(&track.get_settings(), "deviceId").as_string().unwrap_or_default();
-        let running = Running { track: track.clone(), _ended: ended };
+        // Not track.clone(), which is the browser's: a copy that would keep the camera running.
+        let running = Running { track: Clone::clone(&track), _ended: ended };
         let old = {
             let mut tracks = self.tracks.borrow_mut();
             match kind {
@@ -158,7 +159,10 @@ impl Media {
     }
 }
 
-async fn get_user_media(audio: Option<&Option<String>>, video: Option<&Option<String>>) -> Result<MediaStream, MediaProblem> {
+async fn get_user_media(
+    audio: Option<&Option<String>>,
+    video: Option<&Option<String>>,
+) -> Result<MediaStream, MediaProblem> {
     let devices = media_devices().ok_or(MediaProblem::Unsupported)?;
     let constraints = MediaStreamConstraints::new();
     if let Some(device) = audio {

@@ -68,7 +68,15 @@ pub(crate) struct Connections(Rc<RefCell<Inner>>);
 
 impl Connections {
     /// Makes a connection.
-    pub(crate) fn open(&self, peer: PeerId, epoch: PcEpoch, ice: &[IceServer], inbox: &Inbox, media: &Media, screen: &Rc<RefCell<Screen>>) {
+    pub(crate) fn open(
+        &self,
+        peer: PeerId,
+        epoch: PcEpoch,
+        ice: &[IceServer],
+        inbox: &Inbox,
+        media: &Media,
+        screen: &Rc<RefCell<Screen>>,
+    ) {
         let post = {
             let inbox = inbox.clone();
             move |event| inbox.post(Event::Rtc(peer, epoch, event))
@@ -119,10 +127,11 @@ impl Connections {
         let Inner { connections, streams } = &mut *inner;
         streams.retain(|known, _| *known == peer || connections.keys().any(|(theirs, _)| theirs == known));
         if let Some(stream) = streams.get(&peer) {
-            return Some(stream.clone());
+            return Some(Clone::clone(stream));
         }
         let stream = MediaStream::new().ok()?;
-        streams.insert(peer, stream.clone());
+        // Not stream.clone(), which is the browser's and makes another stream.
+        streams.insert(peer, Clone::clone(&stream));
         Some(stream)
     }
 

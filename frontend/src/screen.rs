@@ -30,7 +30,9 @@ fn element(id: &str) -> Option<Element> {
 impl Screen {
     /// Shows a stream in a person's tile, if the tile is there.
     pub(crate) fn attach(&self, who: Option<PeerId>, stream: &MediaStream) {
-        let Some(video) = element(&video_id(who)).and_then(|found| found.dyn_into::<HtmlVideoElement>().ok()) else { return };
+        let Some(video) = element(&video_id(who)).and_then(|found| found.dyn_into::<HtmlVideoElement>().ok()) else {
+            return;
+        };
         if video.src_object().as_ref() != Some(stream) {
             video.set_src_object(Some(stream));
         }
@@ -59,7 +61,8 @@ impl Screen {
 
 fn videos() -> Vec<HtmlVideoElement> {
     let found = document().and_then(|document| document.query_selector_all("[data-tile='peer'] video").ok());
-    let nodes = found.map(|list| (0..list.length()).filter_map(|n| list.get(n)).collect::<Vec<_>>()).unwrap_or_default();
+    let nodes =
+        found.map(|list| (0..list.length()).filter_map(|n| list.get(n)).collect::<Vec<_>>()).unwrap_or_default();
     nodes.into_iter().filter_map(|node| node.dyn_into().ok()).collect()
 }
 

@@ -13,15 +13,22 @@ use futures::channel::mpsc;
 use futures::future::{Either, select};
 use gloo_timers::future::TimeoutFuture;
 use holdfast::session::{Capture, Event};
+use holdfast::view::MediaKind;
 use holdfast::wire::{Candidate, Sdp};
 use holdfast::{PcEpoch, PeerId, SocketEpoch};
 use std::cell::RefCell;
 use std::rc::Rc;
 use wasm_bindgen::JsCast;
-use web_sys::{MediaStream, MediaStreamTrack};
+use web_sys::{MediaStream, MediaStreamTrack, MediaStreamTrackState};
 
 /// How long an event may take.
 const WITHIN_MS: u32 = 15_000;
+
+/// Whether a track still brings something.
+#[must_use]
+pub fn is_live(track: &MediaStreamTrack) -> bool {
+    track.ready_state() == MediaStreamTrackState::Live
+}
 
 /// The adapters on one mailbox.
 pub struct Probe {
@@ -79,6 +86,23 @@ impl Probe {
         self.media.capture(Capture { audio: Some(None), video: Some(None) });
     }
 
+    /// The running track of a kind: the very one the adapter holds, not a copy.
+    #[must_use]
+    pub fn track(&self, kind: MediaKind) -> Option<MediaStreamTrack> {
+        self.media.track(kind)
+    }
+
+    /// How many tracks the own picture has.
+    #[must_use]
+    pub fn preview_tracks(&self) -> u32 {
+        self.media.preview().get_tracks().length()
+    }
+
+    /// Stops a device.
+    pub fn release(&self, kind: MediaKind) {
+        self.media.release(kind);
+    }
+
     /// Makes a connection.
     pub fn open_pc(&self, peer: PeerId, epoch: PcEpoch) {
         self.connections.open(peer, epoch, &[], &self.inbox, &self.media, &self.screen);
@@ -113,8 +137,11 @@ impl Probe {
     #[must_use]
     pub fn received_kinds(&self, peer: PeerId) -> Vec<String> {
         let tracks = self.connections.stream(peer).map(|stream| stream.get_tracks().to_vec()).unwrap_or_default();
-        let mut kinds: Vec<String> =
-            tracks.into_iter().filter_map(|track| track.dyn_into::<MediaStreamTrack>().ok()).map(|track| track.kind()).collect();
+        let mut kinds: Vec<String> = tracks
+            .into_iter()
+            .filter_map(|track| track.dyn_into::<MediaStreamTrack>().ok())
+            .map(|track| track.kind())
+            .collect();
         kinds.sort();
         kinds
     }

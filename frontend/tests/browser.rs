@@ -107,3 +107,14 @@ async fn glare_is_settled_by_rolling_back_and_a_wrong_answer_is_an_error() {
     probe.apply_answer(a, EPOCH, answer);
     probe.until(|event| matches!(event, Event::Rtc(of, _, RtcEvent::OperationFailed) if *of == a)).await;
 }
+
+#[wasm_bindgen_test]
+async fn a_released_camera_is_really_off() {
+    let mut probe = Probe::new();
+    probe.capture();
+    probe.until(|event| matches!(event, Event::Media(MediaEvent::Started(MediaKind::Video, _)))).await;
+    let track = probe.track(MediaKind::Video).expect("it runs");
+    assert!(testing::is_live(&track) && probe.preview_tracks() == 1);
+    probe.release(MediaKind::Video);
+    assert!(!testing::is_live(&track) && probe.preview_tracks() == 0, "the light goes out");
+}

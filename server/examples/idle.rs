@@ -64,7 +64,12 @@ async fn main() -> anyhow::Result<()> {
         tokio::time::sleep(Duration::from_secs(2)).await;
     }
     let full = resident_kb(pid)?;
-    println!("empty {:.1} MB; {n} seated sockets {:.1} MB; {:.1} KB a socket", empty as f64 / 1024.0, full as f64 / 1024.0, (full - empty) as f64 / n as f64);
+    println!(
+        "empty {:.1} MB; {n} seated sockets {:.1} MB; {:.1} KB a socket",
+        empty as f64 / 1024.0,
+        full as f64 / 1024.0,
+        (full - empty) as f64 / n as f64
+    );
     server.kill().await?;
     let _ = std::fs::remove_dir_all(dir);
     Ok(())

@@ -43,7 +43,11 @@ pub async fn ready(State(app): State<App>) -> (StatusCode, Json<Ready>) {
         Part { name: "log", ok: store, detail: "embedded; what is acknowledged is on disk".into() },
         Part { name: "archive", ok: store, detail: "embedded".into() },
         Part { name: "relay", ok: true, detail: relay },
-        Part { name: "rooms", ok: true, detail: format!("{} in memory, {} sockets", app.rooms.count(), app.sockets.len()) },
+        Part {
+            name: "rooms",
+            ok: true,
+            detail: format!("{} in memory, {} sockets", app.rooms.count(), app.sockets.len()),
+        },
         Part { name: "accepting", ok: !draining, detail: if draining { "draining".into() } else { "yes".into() } },
     ];
     let ready = parts.iter().all(|part| part.ok);

@@ -51,7 +51,9 @@ fn say_where(running: &Running) {
     println!("  rooms and chat    embedded store, on disk before it is acknowledged");
     match running.app.relay.embedded() {
         Some(addr) if turn::is_local_only(addr.ip()) && config.turn.public_ip.is_none() => {
-            println!("  relay             embedded, UDP {addr} (this computer only; TURN_PUBLIC_IP opens it to others)");
+            println!(
+                "  relay             embedded, UDP {addr} (this computer only; TURN_PUBLIC_IP opens it to others)"
+            );
         }
         Some(addr) => println!("  relay             embedded, UDP {addr}"),
         None => println!("  relay             embedded one is off"),

@@ -1,7 +1,7 @@
 //! The pages: the Leptos app rendered on the server, its two plain forms, and the security headers of every answer.
 
-use crate::api::problem::Problem;
 use crate::api::new_room;
+use crate::api::problem::Problem;
 use crate::config::Config;
 use crate::state::App;
 use ::app::address::{Address, Page};
@@ -40,7 +40,8 @@ pub fn options(config: &Config, addr: SocketAddr) -> LeptosOptions {
 /// What a page may load and do. `script` names what may run.
 fn policy(script: &str) -> String {
     // `cargo leptos watch` reloads the page over a socket of its own.
-    let reload = if std::env::var_os("LEPTOS_WATCH").is_some() { " ws://127.0.0.1:3001 ws://localhost:3001" } else { "" };
+    let reload =
+        if std::env::var_os("LEPTOS_WATCH").is_some() { " ws://127.0.0.1:3001 ws://localhost:3001" } else { "" };
     format!(
         "default-src 'none'; script-src {script}; style-src 'self'; img-src 'self' data:; font-src 'self'; \
          media-src 'self' blob:; connect-src 'self'{reload}; manifest-src 'self'; form-action 'self'; base-uri 'none'; \
@@ -70,7 +71,10 @@ pub async fn security_headers(request: Request, next: Next) -> Response {
     for (name, value) in [
         ("cross-origin-opener-policy", "same-origin"),
         ("cross-origin-resource-policy", "same-origin"),
-        ("permissions-policy", "camera=(self), microphone=(self), display-capture=(self), speaker-selection=(self), geolocation=(), payment=(), usb=()"),
+        (
+            "permissions-policy",
+            "camera=(self), microphone=(self), display-capture=(self), speaker-selection=(self), geolocation=(), payment=(), usb=()",
+        ),
         // Not no-referrer: with it a browser sends our own forms with the origin 'null'.
         ("referrer-policy", "same-origin"),
         ("x-content-type-options", "nosniff"),

@@ -62,7 +62,8 @@ impl Throttle {
         let mut address = peer.to_canonical();
         if self.0.trusted.contains(&address) {
             let chain = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
-            let hops: Vec<IpAddr> = chain.flat_map(|text| text.split(',')).filter_map(|hop| hop.trim().parse().ok()).collect();
+            let hops: Vec<IpAddr> =
+                chain.flat_map(|text| text.split(',')).filter_map(|hop| hop.trim().parse().ok()).collect();
             let outside = hops.iter().rev().map(IpAddr::to_canonical).find(|hop| !self.0.trusted.contains(hop));
             address = outside.unwrap_or(address);
         }

@@ -84,7 +84,7 @@ mod tests {
     #[test]
     fn a_token_opens_only_its_seat_in_its_room_until_it_expires() {
         let secret = Secret(vec![7; 32]);
-        let (room, other): (RoomId, RoomId) = ("abc".parse().expect("valid"), "abd".parse().expect("valid"));
+        let (room, other): (RoomId, RoomId) = ("abc".parse().expect("valid"), "other".parse().expect("valid"));
         let peer = PeerId::from_bits(5);
         let token = secret.seat_token(&room, peer, Millis::from_unix(1_000));
         let text = token.as_str();

@@ -86,10 +86,24 @@ async fn ice_servers_are_for_a_seat_and_expire() {
 async fn every_answer_has_the_security_headers() {
     let server = TestServer::start().await;
     let http = Client::builder().redirect(reqwest::redirect::Policy::none()).build().expect("a client");
-    let paths = ["/", "/r/abc", "/nowhere", "/join?code=abc", "/api/v1/rooms/x", "/api/v1/docs", "/api/v1/openapi.json", "/healthz", "/readyz", "/ws", "/pkg/none.js"];
+    let paths = [
+        "/",
+        "/r/abc",
+        "/nowhere",
+        "/join?code=abc",
+        "/api/v1/rooms/x",
+        "/api/v1/docs",
+        "/api/v1/openapi.json",
+        "/healthz",
+        "/readyz",
+        "/ws",
+        "/pkg/none.js",
+    ];
     for path in paths {
         let answer = http.get(server.url(path)).send().await.expect("an answer");
-        let header = |name: &str| answer.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
+        let header = |name: &str| {
+            answer.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
+        };
         let policy = header("content-security-policy");
         assert!(policy.contains("frame-ancestors 'none'") && policy.contains("default-src 'none'"), "{path}: {policy}");
         assert!(!policy.contains("unsafe-inline") && !policy.contains("'unsafe-eval'"), "{path}: {policy}");
@@ -107,7 +121,8 @@ async fn pages_carry_a_fresh_nonce_and_no_inline_handler() {
     for path in ["/", "/r/abc?name=%3Cscript%3Ealert(1)%3C/script%3E", "/r/abc"] {
         let answer = reqwest::get(server.url(path)).await.expect("an answer");
         let policy = answer.headers()["content-security-policy"].to_str().expect("ascii").to_owned();
-        let nonce = policy.split("'nonce-").nth(1).and_then(|rest| rest.split('\'').next()).expect("a nonce").to_owned();
+        let nonce =
+            policy.split("'nonce-").nth(1).and_then(|rest| rest.split('\'').next()).expect("a nonce").to_owned();
         let body = answer.text().await.expect("a page");
         let scripts = body.matches("<script").count();
         assert_eq!(body.matches(&format!("nonce=\"{nonce}\"")).count(), scripts, "{path}: every script has the nonce");
@@ -125,7 +140,9 @@ async fn forms_work_without_the_client() {
     let started = http.post(server.url("/new")).send().await.expect("an answer");
     assert_eq!(started.status(), StatusCode::SEE_OTHER);
     assert!(started.headers()["location"].to_str().is_ok_and(|path| path.starts_with("/r/")));
-    for (code, location) in [("ABC-d", "/r/abc-d"), ("https%3A%2F%2Fx.example%2Fr%2Fabc%3Fjoin%3D1", "/r/abc"), ("no+room", "/?unknown=1")] {
+    for (code, location) in
+        [("ABC-d", "/r/abc-d"), ("https%3A%2F%2Fx.example%2Fr%2Fabc%3Fjoin%3D1", "/r/abc"), ("no+room", "/?unknown=1")]
+    {
         let joined = http.get(server.url(&format!("/join?code={code}"))).send().await.expect("an answer");
         assert_eq!(joined.headers()["location"], location);
     }
@@ -142,7 +159,8 @@ async fn the_api_describes_itself_and_readiness_names_each_part() {
     let page = reqwest::get(server.url("/api/v1/docs")).await.expect("an answer").text().await.expect("a page");
     assert!(page.contains("/api/v1/rooms/{room}/messages"));
     let ready = json(reqwest::get(server.url("/readyz")).await.expect("an answer")).await;
-    let parts: Vec<&str> = ready["parts"].as_array().expect("a list").iter().filter_map(|part| part["name"].as_str()).collect();
+    let parts: Vec<&str> =
+        ready["parts"].as_array().expect("a list").iter().filter_map(|part| part["name"].as_str()).collect();
     assert_eq!(parts, ["log", "archive", "relay", "rooms", "accepting"]);
     assert_eq!(ready["ready"], true);
 }

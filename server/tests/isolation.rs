@@ -30,7 +30,12 @@ impl RoomLog for Sabotaged {
         }
         self.inner.append(room, entry)
     }
-    fn read(&self, room: &RoomId, after: u64, limit: usize) -> BoxFuture<'static, Result<Vec<(Offset, Entry)>, LogError>> {
+    fn read(
+        &self,
+        room: &RoomId,
+        after: u64,
+        limit: usize,
+    ) -> BoxFuture<'static, Result<Vec<(Offset, Entry)>, LogError>> {
         self.inner.read(room, after, limit)
     }
     fn head(&self, room: &RoomId) -> BoxFuture<'static, Result<Offset, LogError>> {

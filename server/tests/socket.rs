@@ -164,7 +164,10 @@ async fn hostile_sequences_reach_nobody_else() {
     stranger.send(&ClientMsg::Range { after: Offset { epoch: LogEpoch::from_number(0), seq: 1 << 63 } }).await;
     stranger.send(&hello(&there, "Again", None)).await; // A second seat on one socket.
     for n in 0..200 {
-        let candidate = format!(r#"{{"signal":{{"to":"{}","stream":1,"seq":{n},"signal":{{"candidate":{{"epoch":1,"candidate":{{"line":"x","mid":"0","index":0}}}}}}}}}}"#, seat.peer);
+        let candidate = format!(
+            r#"{{"signal":{{"to":"{}","stream":1,"seq":{n},"signal":{{"candidate":{{"epoch":1,"candidate":{{"line":"x","mid":"0","index":0}}}}}}}}}}"#,
+            seat.peer
+        );
         stranger.text(&candidate).await;
     }
     assert!(stranger.is_alive().await, "nothing of this is worth a close");
@@ -249,7 +252,9 @@ async fn everyone_reads_the_same_messages_in_the_same_order() {
         while log.len() < 40 {
             let found = person
                 .until(|msg| match msg {
-                    ServerMsg::Event { offset, entry: Entry::Chat { body, .. } } => Some((offset.seq, String::from(body))),
+                    ServerMsg::Event { offset, entry: Entry::Chat { body, .. } } => {
+                        Some((offset.seq, String::from(body)))
+                    }
                     _ => None,
                 })
                 .await;
@@ -290,5 +295,5 @@ async fn one_address_has_its_share_of_sockets() {
     drop(open.pop());
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert_eq!(upgrade_status(server.handshake()).await, 101);
-    let _ = open[0].ws.next();
+    assert_eq!(open.len(), 2);
 }

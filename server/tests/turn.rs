@@ -11,8 +11,9 @@ use stun::error_code::ErrorCodeAttribute;
 use stun::fingerprint::FINGERPRINT;
 use stun::integrity::MessageIntegrity;
 use stun::message::{
-    BINDING_REQUEST, CLASS_INDICATION, CLASS_REQUEST, CLASS_SUCCESS_RESPONSE, Getter, METHOD_ALLOCATE, METHOD_CHANNEL_BIND,
-    METHOD_CREATE_PERMISSION, METHOD_REFRESH, METHOD_SEND, Message, MessageClass, MessageType, Method, Setter,
+    BINDING_REQUEST, CLASS_INDICATION, CLASS_REQUEST, CLASS_SUCCESS_RESPONSE, Getter, METHOD_ALLOCATE,
+    METHOD_CHANNEL_BIND, METHOD_CREATE_PERMISSION, METHOD_REFRESH, METHOD_SEND, Message, MessageClass, MessageType,
+    Method, Setter,
 };
 use stun::textattrs::{Nonce, Realm, TextAttribute, Username};
 use support::{TestServer, room};
@@ -62,7 +63,8 @@ impl Raw {
     }
 
     fn message(&self, method: Method, class: MessageClass, attributes: Vec<Box<dyn Setter>>, signed: bool) -> Message {
-        let mut parts: Vec<Box<dyn Setter>> = vec![Box::new(TransactionId::new()), Box::new(MessageType::new(method, class))];
+        let mut parts: Vec<Box<dyn Setter>> =
+            vec![Box::new(TransactionId::new()), Box::new(MessageType::new(method, class))];
         parts.extend(attributes);
         if signed {
             parts.push(Box::new(Username::new(ATTR_USERNAME, self.user.clone())));
@@ -111,7 +113,8 @@ impl Raw {
     }
 
     async fn permit(&self, peers: &[SocketAddr]) -> u16 {
-        let peers = peers.iter().map(|peer| -> Box<dyn Setter> { Box::new(PeerAddress { ip: peer.ip(), port: peer.port() }) });
+        let peers =
+            peers.iter().map(|peer| -> Box<dyn Setter> { Box::new(PeerAddress { ip: peer.ip(), port: peer.port() }) });
         self.request(METHOD_CREATE_PERMISSION, peers.collect(), true).await.map_or(0, |answer| code(&answer))
     }
 
@@ -144,11 +147,43 @@ async fn the_relay_permits_no_special_purpose_address() {
     assert_eq!(raw.allocate(PROTO_UDP).await, 200);
     let at = |ip: &str| SocketAddr::new(ip.parse().expect(ip), 9_000);
     for ip in [
-        "127.0.0.1", "127.8.8.8", "0.0.0.0", "0.0.0.1", "10.0.0.1", "10.255.255.255", "100.64.0.1", "100.127.0.1",
-        "169.254.0.1", "169.254.169.254", "172.16.0.1", "172.31.255.255", "192.0.0.1", "192.0.2.1", "192.88.99.1",
-        "192.168.0.1", "192.168.255.255", "198.18.0.1", "198.51.100.1", "203.0.113.1", "224.0.0.1", "239.255.255.255",
-        "240.0.0.1", "255.255.255.255", "::", "::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "::ffff:169.254.169.254",
-        "64:ff9b::7f00:1", "64:ff9b::a00:1", "2002:7f00:1::", "2001:db8::1", "fc00::1", "fd00::1", "fe80::1", "ff02::1",
+        "127.0.0.1",
+        "127.8.8.8",
+        "0.0.0.0",
+        "0.0.0.1",
+        "10.0.0.1",
+        "10.255.255.255",
+        "100.64.0.1",
+        "100.127.0.1",
+        "169.254.0.1",
+        "169.254.169.254",
+        "172.16.0.1",
+        "172.31.255.255",
+        "192.0.0.1",
+        "192.0.2.1",
+        "192.88.99.1",
+        "192.168.0.1",
+        "192.168.255.255",
+        "198.18.0.1",
+        "198.51.100.1",
+        "203.0.113.1",
+        "224.0.0.1",
+        "239.255.255.255",
+        "240.0.0.1",
+        "255.255.255.255",
+        "::",
+        "::1",
+        "::ffff:127.0.0.1",
+        "::ffff:10.0.0.1",
+        "::ffff:169.254.169.254",
+        "64:ff9b::7f00:1",
+        "64:ff9b::a00:1",
+        "2002:7f00:1::",
+        "2001:db8::1",
+        "fc00::1",
+        "fd00::1",
+        "fe80::1",
+        "ff02::1",
     ] {
         assert_eq!(raw.permit(&[at(ip)]).await, 403, "permission for {ip}");
         assert_eq!(raw.bind(0x4000, at(ip)).await, 403, "channel to {ip}");
@@ -232,7 +267,8 @@ async fn stun_answers_and_noise_is_survived() {
     let server = TestServer::start().await;
     let (_ana, welcome) = server.join(&room("relay"), "Ana").await;
     let raw = Raw::of_seat(&server, &welcome).await;
-    for noise in [vec![], vec![0], vec![0xff; 1_400], vec![0x40, 0, 0xff, 0xff, 1], b"GET / HTTP/1.1\r\n\r\n".to_vec()] {
+    for noise in [vec![], vec![0], vec![0xff; 1_400], vec![0x40, 0, 0xff, 0xff, 1], b"GET / HTTP/1.1\r\n\r\n".to_vec()]
+    {
         raw.socket.send(&noise).await.expect("sent");
     }
     let (request, id) = {

@@ -226,7 +226,9 @@ impl Room {
             }
             Ticket::Joined { conn } => match outcome {
                 AppendOutcome::Stored(_) => vec![], // The fold seats them.
-                AppendOutcome::IdTaken | AppendOutcome::Busy | AppendOutcome::Away => self.close(conn, CloseCode::Later),
+                AppendOutcome::IdTaken | AppendOutcome::Busy | AppendOutcome::Away => {
+                    self.close(conn, CloseCode::Later)
+                }
             },
             Ticket::Left { peer } => {
                 if let (AppendOutcome::Busy | AppendOutcome::Away, Some(member)) =

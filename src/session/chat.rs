@@ -143,7 +143,9 @@ impl Session {
         let body = match Body::new(text) {
             Ok(body) => body,
             Err(TextError::Empty) => return vec![],
-            Err(TextError::TooLong) => return self.notify(now, "That is too long: a message has up to 4,000 characters."),
+            Err(TextError::TooLong) => {
+                return self.notify(now, "That is too long: a message has up to 4,000 characters.");
+            }
             Err(TextError::Character) => return self.notify(now, "The message has a character that cannot be sent."),
         };
         let name = Name::new(&self.name).expect("whoever is in the call has a valid name");

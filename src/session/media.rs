@@ -62,7 +62,10 @@ impl Media {
 
     /// What the others are told.
     pub(super) const fn state(&self) -> MediaState {
-        MediaState { audio: self.microphone.wanted && self.microphone.problem.is_none(), video: self.camera.wanted && self.camera.problem.is_none() }
+        MediaState {
+            audio: self.microphone.wanted && self.microphone.problem.is_none(),
+            video: self.camera.wanted && self.camera.problem.is_none(),
+        }
     }
 
     pub(super) fn devices(&self) -> Arc<Devices> {

@@ -29,7 +29,9 @@ impl Person {
     fn media_path(&self) -> MediaPath {
         match (self.peer.path(), self.here) {
             (Path::Connected, _) => MediaPath::Live,
-            (Path::Awaiting { .. } | Path::Connecting { .. } | Path::Disconnected { .. }, true) => MediaPath::Recovering,
+            (Path::Awaiting { .. } | Path::Connecting { .. } | Path::Disconnected { .. }, true) => {
+                MediaPath::Recovering
+            }
             (Path::Awaiting { .. } | Path::Connecting { .. } | Path::Disconnected { .. }, false) => MediaPath::Lost,
         }
     }
@@ -174,14 +176,7 @@ impl Session {
         self.run_peer(peer, effects)
     }
 
-    pub(super) fn signal(
-        &mut self,
-        now: Millis,
-        from: PeerId,
-        stream: u64,
-        seq: u64,
-        signal: Signal,
-    ) -> Vec<Effect> {
+    pub(super) fn signal(&mut self, now: Millis, from: PeerId, stream: u64, seq: u64, signal: Signal) -> Vec<Effect> {
         let Some(person) = self.people.get_mut(&from) else { return vec![] };
         let effects = person.peer.signal(now, stream, seq, signal);
         self.run_peer(from, effects)

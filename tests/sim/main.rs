@@ -2,10 +2,12 @@
 //!
 //! `SIM_SEEDS=n` sets how many seeds run, `SIM_SEED=n` replays one and prints its trace.
 
+mod browser;
 mod checkers;
 mod fake_pc;
 mod glare;
 mod network;
+mod paths;
 mod scenarios;
 mod server;
 mod world;
@@ -29,6 +31,9 @@ fn calls_survive_any_mix_of_faults() {
             world.run_chaos(Chaos::for_seed(seed));
             world.heal_and_check();
         });
-        assert!(outcome.is_ok(), "seed {seed} failed; replay it with: SIM_SEED={seed} cargo test --test sim calls_survive");
+        assert!(
+            outcome.is_ok(),
+            "seed {seed} failed; replay it with: SIM_SEED={seed} cargo test --test sim calls_survive"
+        );
     }
 }

@@ -1,20 +1,19 @@
 //! The world: a virtual clock, pages, one server, the network and the media paths between pages.
 
 use crate::checkers;
-use crate::fake_pc::{Connection, FakePc};
+use crate::fake_pc::FakePc;
 use crate::network::{Socket, Weather};
 use crate::server::{Log, Out, Server};
-use holdfast::peer::RtcEvent;
 use holdfast::rng::Rng;
 use holdfast::room::{RoomEvent, Ticket};
-use holdfast::session::{Effect, Entrance, Event, Intent, Keepsake, MediaEvent, SocketEvent};
-use holdfast::view::{MediaKind, Phase};
-use holdfast::wire::{Candidate, ClientMsg, CloseCode, Entry, ServerMsg, decode, encode};
+use holdfast::session::{Event, Intent, Keepsake, SocketEvent};
+use holdfast::view::Phase;
+use holdfast::wire::{ClientMsg, CloseCode, Entry, ServerMsg, decode, encode};
 use holdfast::{ChatId, ConnId, Millis, PcEpoch, PeerId, RoomId, Session};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What is due at some time.
-enum Due {
+pub enum Due {
     ToServer(ConnId, String),
     ToClient(ConnId, String),
     Opened(ConnId),
@@ -33,7 +32,7 @@ pub struct Client {
     pub session: Session,
     pub page: u64,
     pub pcs: BTreeMap<(PeerId, PcEpoch), FakePc>,
-    keepsake: Option<Keepsake>,
+    pub keepsake: Option<Keepsake>,
     tick_at: Option<Millis>,
     /// Messages written and not given up.
     pub said: BTreeSet<ChatId>,
@@ -96,8 +95,8 @@ pub struct World {
     /// Pairs of clients between which no media passes.
     pub cut: Vec<(usize, usize)>,
     /// Since when each pair of ends has been without contact.
-    quiet_since: BTreeMap<(PeerId, PeerId, PcEpoch), Millis>,
-    sockets: BTreeMap<ConnId, Socket>,
+    pub quiet_since: BTreeMap<(PeerId, PeerId, PcEpoch), Millis>,
+    pub sockets: BTreeMap<ConnId, Socket>,
     due: BTreeMap<(Millis, u64), Due>,
     scheduled: u64,
     conns: u64,
@@ -152,13 +151,13 @@ impl World {
         self.clients.len() - 1
     }
 
-    fn note(&self, text: impl FnOnce() -> String) {
+    pub fn note(&self, text: impl FnOnce() -> String) {
         if self.trace {
             println!("{} {}", self.now.as_unix() - 1_800_000_000_000, text());
         }
     }
 
-    fn schedule(&mut self, after_ms: u64, due: Due) {
+    pub fn schedule(&mut self, after_ms: u64, due: Due) {
         self.schedule_at(self.now.plus(after_ms), due);
     }
 
@@ -257,91 +256,12 @@ impl World {
         self.post(client, page, Event::Intent(intent));
     }
 
-    fn later(&mut self, client: usize, ms: u64, event: Event) {
+    pub fn later(&mut self, client: usize, ms: u64, event: Event) {
         let page = self.clients[client].page;
         self.schedule(ms, Due::Event(client, page, event));
     }
 
-    fn run_effect(&mut self, client: usize, effect: Effect) {
-        match effect {
-            Effect::Recall(room, name, join) => {
-                let keepsake = self.clients[client].keepsake.clone();
-                let entrance = Entrance { name, join, keepsake, utc_offset_min: 0, barred: None };
-                self.later(client, 1, Event::Entered(room, entrance));
-            }
-            Effect::OpenSocket(epoch) => self.open_socket(client, epoch),
-            Effect::SendText(epoch, text) => {
-                if let Some(conn) = self.socket_of(client, epoch) {
-                    self.send_to_server(conn, &text);
-                }
-            }
-            Effect::CloseSocket(epoch) => {
-                if let Some(conn) = self.socket_of(client, epoch) {
-                    self.sockets.get_mut(&conn).expect("just found").alive = false;
-                    self.schedule(20, Due::ServerLost(conn));
-                }
-            }
-            Effect::OpenPc(peer, epoch, _) => {
-                let label = format!("c{client}p{}e{epoch}", self.clients[client].page);
-                let known = self.clients[client].pcs.insert((peer, epoch), FakePc::new(label));
-                assert!(known.is_none(), "epoch {epoch} was opened twice");
-            }
-            Effect::ClosePc(peer, epoch) => {
-                assert!(self.clients[client].pcs.remove(&(peer, epoch)).is_some(), "closed what was not open");
-            }
-            Effect::CreateOffer(peer, epoch, restart) => {
-                let sdp = self.pc(client, peer, epoch).create_offer(restart).expect("state rules are kept");
-                self.browser_done(client, peer, epoch, RtcEvent::OfferReady(sdp), true);
-            }
-            Effect::ApplyOffer(peer, epoch, sdp) => {
-                let answer = self.pc(client, peer, epoch).apply_offer(&sdp).expect("state rules are kept");
-                self.browser_done(client, peer, epoch, RtcEvent::AnswerReady(answer), true);
-            }
-            Effect::ApplyAnswer(peer, epoch, sdp) => {
-                self.pc(client, peer, epoch).apply_answer(&sdp).expect("state rules are kept");
-                self.browser_done(client, peer, epoch, RtcEvent::AnswerApplied, false);
-            }
-            Effect::AddCandidate(peer, epoch, _) => {
-                self.pc(client, peer, epoch).add_candidate().expect("candidates wait for a description");
-            }
-            Effect::Capture(capture) => {
-                for (kind, wanted) in [(MediaKind::Audio, capture.audio), (MediaKind::Video, capture.video)] {
-                    if wanted.is_some() {
-                        let ms = self.rng.below(200);
-                        self.later(client, ms, Event::Media(MediaEvent::Started(kind, "fake".into())));
-                    }
-                }
-            }
-            Effect::SaveSeat(_, keepsake) => self.clients[client].keepsake = Some(keepsake),
-            Effect::ForgetSeat(_) => self.clients[client].keepsake = None,
-            Effect::SetIce(_)
-            | Effect::Release(_)
-            | Effect::Unmute
-            | Effect::Mute
-            | Effect::SetSpeaker(_)
-            | Effect::Attach(_)
-            | Effect::SaveName(_)
-            | Effect::CopyLink(_) => {}
-        }
-    }
-
-    fn pc(&mut self, client: usize, peer: PeerId, epoch: PcEpoch) -> &mut FakePc {
-        self.clients[client].pcs.get_mut(&(peer, epoch)).expect("an operation on a connection that is open")
-    }
-
-    fn browser_done(&mut self, client: usize, peer: PeerId, epoch: PcEpoch, event: RtcEvent, gathers: bool) {
-        let ms = 1 + self.rng.below(30);
-        self.later(client, ms, Event::Rtc(peer, epoch, event));
-        if gathers {
-            for n in 0..2 {
-                let candidate = Candidate::new(format!("candidate:{n}"), "0".into(), 0).expect("short");
-                let at = ms + self.rng.below(100);
-                self.later(client, at, Event::Rtc(peer, epoch, RtcEvent::LocalCandidate(candidate)));
-            }
-        }
-    }
-
-    fn open_socket(&mut self, client: usize, epoch: holdfast::SocketEpoch) {
+    pub fn open_socket(&mut self, client: usize, epoch: holdfast::SocketEpoch) {
         self.conns += 1;
         let conn = ConnId::from_number(self.conns);
         let page = self.clients[client].page;
@@ -352,7 +272,7 @@ impl World {
         self.schedule(ms, Due::Opened(conn));
     }
 
-    fn socket_of(&self, client: usize, epoch: holdfast::SocketEpoch) -> Option<ConnId> {
+    pub fn socket_of(&self, client: usize, epoch: holdfast::SocketEpoch) -> Option<ConnId> {
         let page = self.clients[client].page;
         let mine = |s: &&Socket| s.client == client && s.page == page && s.epoch == epoch && s.alive;
         self.sockets.values().find(mine).map(|socket| socket.conn)
@@ -376,7 +296,7 @@ impl World {
         self.sockets.values().filter(|s| s.alive && s.client == client).map(|s| s.conn).collect()
     }
 
-    fn send_to_server(&mut self, conn: ConnId, text: &str) {
+    pub fn send_to_server(&mut self, conn: ConnId, text: &str) {
         let socket = self.sockets[&conn];
         let at = self.weather.arrivals(&mut self.rng, self.now, socket.to_server);
         for at in at {
@@ -493,44 +413,5 @@ impl World {
 
     pub fn is_in(&self, client: usize) -> bool {
         self.clients[client].session.view().phase == Phase::InCall
-    }
-
-    /// Moves every media path: connects what is agreed, disconnects and fails what is cut.
-    fn move_paths(&mut self) {
-        let seats: Vec<Option<PeerId>> = self.clients.iter().map(Client::seat).collect();
-        for a in 0..self.clients.len() {
-            let Some(me) = seats[a] else { continue };
-            let keys: Vec<(PeerId, PcEpoch)> = self.clients[a].pcs.keys().copied().collect();
-            for (peer, epoch) in keys {
-                let b = seats.iter().position(|seat| *seat == Some(peer));
-                let reachable = b.is_some_and(|b| {
-                    let theirs = self.clients[b].pcs.get(&(me, epoch));
-                    let cut = self.cut.contains(&(a.min(b), a.max(b)));
-                    !cut && theirs.is_some_and(|theirs| theirs.matches(&self.clients[a].pcs[&(peer, epoch)]))
-                });
-                self.move_path(a, me, peer, epoch, reachable);
-            }
-        }
-    }
-
-    fn move_path(&mut self, client: usize, me: PeerId, peer: PeerId, epoch: PcEpoch, reachable: bool) {
-        let now = self.now;
-        let quiet = self.quiet_since.entry((me, peer, epoch)).or_insert(now);
-        if reachable {
-            *quiet = now;
-        }
-        let quiet_ms = now.since(*quiet);
-        let pc = self.clients[client].pcs.get_mut(&(peer, epoch)).expect("listed by the caller");
-        let (next, event) = match (pc.connection, reachable) {
-            (Connection::New | Connection::Disconnected | Connection::Failed, true) => {
-                (Connection::Connected, RtcEvent::Connected)
-            }
-            (Connection::Connected, false) if quiet_ms > 2_500 => (Connection::Disconnected, RtcEvent::Disconnected),
-            (Connection::Disconnected, false) if quiet_ms > 15_000 => (Connection::Failed, RtcEvent::Failed),
-            _ => return,
-        };
-        pc.connection = next;
-        let page = self.clients[client].page;
-        self.post(client, page, Event::Rtc(peer, epoch, event));
     }
 }

@@ -38,7 +38,12 @@ pub(crate) fn DeviceList() -> impl IntoView {
 }
 
 #[component]
-fn Picker(label: &'static str, devices: Signal<Vec<Device>>, chosen: Signal<String>, on_pick: Callback<String>) -> impl IntoView {
+fn Picker(
+    label: &'static str,
+    devices: Signal<Vec<Device>>,
+    chosen: Signal<String>,
+    on_pick: Callback<String>,
+) -> impl IntoView {
     view! {
         <label class="field">
             <span>{label}</span>

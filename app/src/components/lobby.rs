@@ -6,8 +6,8 @@ use super::input_button::InputButton;
 use super::notices::Notices;
 use crate::call::use_call;
 use crate::dom::{METER_ID, video_id};
-use holdfast::view::{DeviceState, LinkView, LobbyView, MediaKind, Phase};
 use holdfast::session::Intent;
+use holdfast::view::{DeviceState, LinkView, LobbyView, MediaKind, Phase};
 use holdfast::{Limits, RoomId};
 use leptos::prelude::*;
 

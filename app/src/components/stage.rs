@@ -36,10 +36,10 @@ fn in_fixed_order(view: &CallView) -> Vec<PeerId> {
 #[component]
 fn Stage() -> impl IntoView {
     let call = use_call();
-    let peers = call.memo(|view| in_fixed_order(view));
+    let peers = call.memo(in_fixed_order);
     let people = call.part(|view| view.people().to_string());
     let alone = move || peers.read().is_empty();
-    let banner = call.part(|view| view.link_banner());
+    let banner = call.part(CallView::link_banner);
     view! {
         <section class="stage" aria-label="People">
             <Show when=move || !banner().is_empty()>

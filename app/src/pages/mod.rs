@@ -1,4 +1,4 @@
-//! One page a file.
+//! The pages, one a file.
 
 pub(crate) mod home;
 pub(crate) mod not_found;

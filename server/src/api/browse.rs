@@ -23,7 +23,13 @@ pub async fn page() -> Html<String> {
          <meta name=\"viewport\" content=\"width=device-width\"><link rel=\"stylesheet\" href=\"/api.css\"></head><body><main>",
     );
     let info = &doc["info"];
-    let _ = write!(out, "<h1>{} API {}</h1><p>{}</p>", text(&info["title"]), text(&info["version"]), text(&info["description"]));
+    let _ = write!(
+        out,
+        "<h1>{} API {}</h1><p>{}</p>",
+        text(&info["title"]),
+        text(&info["version"]),
+        text(&info["description"])
+    );
     out.push_str("<p><a href=\"/api/v1/openapi.json\">openapi.json</a></p>");
     for (path, methods) in doc["paths"].as_object().into_iter().flatten() {
         for (method, operation) in methods.as_object().into_iter().flatten() {
@@ -34,7 +40,13 @@ pub async fn page() -> Html<String> {
     for (name, schema) in doc["components"]["schemas"].as_object().into_iter().flatten() {
         let _ = write!(out, "<h3 id=\"{0}\">{0}</h3><dl>", escape(name));
         for (field, of) in schema["properties"].as_object().into_iter().flatten() {
-            let _ = write!(out, "<dt><code>{}</code> {}</dt><dd>{}</dd>", escape(field), kind(of), text(&of["description"]));
+            let _ = write!(
+                out,
+                "<dt><code>{}</code> {}</dt><dd>{}</dd>",
+                escape(field),
+                kind(of),
+                text(&of["description"])
+            );
         }
         out.push_str("</dl>");
     }
@@ -52,7 +64,12 @@ fn write_operation(out: &mut String, path: &str, method: &str, operation: &Value
     }
     for (status, response) in operation["responses"].as_object().into_iter().flatten() {
         let shape = response["content"].as_object().and_then(|kinds| kinds.values().next());
-        let _ = write!(out, "<dt><code>{}</code></dt><dd>{}</dd>", escape(status), shape.map(|s| kind(&s["schema"])).unwrap_or_default());
+        let _ = write!(
+            out,
+            "<dt><code>{}</code></dt><dd>{}</dd>",
+            escape(status),
+            shape.map(|s| kind(&s["schema"])).unwrap_or_default()
+        );
     }
     out.push_str("</dl></section>");
 }

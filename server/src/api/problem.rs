@@ -59,23 +59,33 @@ impl Problem {
     const fn parts(self) -> (StatusCode, &'static str, &'static str) {
         match self {
             Self::OriginRefused => (StatusCode::FORBIDDEN, "origin_refused", "This page may not connect here."),
-            Self::NotWebSocket => (StatusCode::UPGRADE_REQUIRED, "not_websocket", "This address speaks WebSocket only."),
+            Self::NotWebSocket => {
+                (StatusCode::UPGRADE_REQUIRED, "not_websocket", "This address speaks WebSocket only.")
+            }
             Self::SubprotocolMissing => {
                 (StatusCode::BAD_REQUEST, "subprotocol_missing", "The subprotocol holdfast.v1 must be offered.")
             }
-            Self::TooManyRequests => (StatusCode::TOO_MANY_REQUESTS, "too_many_requests", "Too many requests; wait a little."),
-            Self::Draining => (StatusCode::SERVICE_UNAVAILABLE, "draining", "The server is restarting; come back soon."),
+            Self::TooManyRequests => {
+                (StatusCode::TOO_MANY_REQUESTS, "too_many_requests", "Too many requests; wait a little.")
+            }
+            Self::Draining => {
+                (StatusCode::SERVICE_UNAVAILABLE, "draining", "The server is restarting; come back soon.")
+            }
             Self::BadRoom => {
                 (StatusCode::BAD_REQUEST, "bad_room", "A room code has 3 to 40 letters, digits and inner hyphens.")
             }
             Self::BadParameter => (StatusCode::BAD_REQUEST, "bad_parameter", "A parameter is out of its bounds."),
             Self::NoSuchRoom => (StatusCode::NOT_FOUND, "no_such_room", "There is no such room."),
             Self::NotFound => (StatusCode::NOT_FOUND, "not_found", "There is nothing here."),
-            Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "This method is not allowed here."),
+            Self::MethodNotAllowed => {
+                (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "This method is not allowed here.")
+            }
             Self::NoSeat => (StatusCode::UNAUTHORIZED, "no_seat", "A valid seat token is needed."),
             Self::StoreAway => (StatusCode::SERVICE_UNAVAILABLE, "store_away", "The store does not answer; try again."),
             Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too_large", "The request is too large."),
-            Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal_error", "Something went wrong on our side."),
+            Self::Internal => {
+                (StatusCode::INTERNAL_SERVER_ERROR, "internal_error", "Something went wrong on our side.")
+            }
         }
     }
 }

@@ -115,7 +115,12 @@ impl RoomLog for EmbeddedStore {
         self.submit(|reply| Job::Append { room, entry: Box::new(entry), reply })
     }
 
-    fn read(&self, room: &RoomId, after: u64, limit: usize) -> BoxFuture<'static, Result<Vec<(Offset, Entry)>, LogError>> {
+    fn read(
+        &self,
+        room: &RoomId,
+        after: u64,
+        limit: usize,
+    ) -> BoxFuture<'static, Result<Vec<(Offset, Entry)>, LogError>> {
         let room = room.clone();
         self.blocking(move |db| read_entries(db, &room, after, limit))
     }
@@ -149,7 +154,8 @@ impl Archive for EmbeddedStore {
         let room = room.clone();
         self.blocking(move |db| {
             let rows = db.begin_read()?.open_table(ROOMS)?;
-            let row: Option<RoomRow> = rows.get(room.as_str())?.and_then(|row| serde_json::from_slice(row.value()).ok());
+            let row: Option<RoomRow> =
+                rows.get(room.as_str())?.and_then(|row| serde_json::from_slice(row.value()).ok());
             Ok(row.map(|row| RoomRecord { created: row.created, head: Offset { epoch: row.epoch, seq: row.head } }))
         })
     }
@@ -324,7 +330,8 @@ mod tests {
         let mut rng = Rng::new(1);
         let ids: Vec<ChatId> = (0..50).map(|_| ChatId::mint(Millis::ZERO, &mut rng)).collect();
         let appends: Vec<_> = ids.iter().map(|id| store.append(&room, chat(*id, "hi"))).collect();
-        let offsets: Vec<u64> = futures::future::join_all(appends).await.into_iter().map(|o| o.expect("stored").seq).collect();
+        let offsets: Vec<u64> =
+            futures::future::join_all(appends).await.into_iter().map(|o| o.expect("stored").seq).collect();
         assert_eq!(offsets, (1..=50).collect::<Vec<u64>>(), "in the order of the calls");
         assert_eq!(store.append(&room, chat(ids[6], "hi")).await.map(|o| o.seq), Ok(7), "a repetition keeps its place");
         assert_eq!(store.append(&room, chat(ids[6], "other")).await, Err(LogError::IdTaken));

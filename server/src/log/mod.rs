@@ -28,7 +28,12 @@ pub trait RoomLog: Send + Sync + 'static {
     fn append(&self, room: &RoomId, entry: Entry) -> BoxFuture<'static, Result<Offset, LogError>>;
 
     /// At most `limit` entries after sequence number `after`, in order.
-    fn read(&self, room: &RoomId, after: u64, limit: usize) -> BoxFuture<'static, Result<Vec<(Offset, Entry)>, LogError>>;
+    fn read(
+        &self,
+        room: &RoomId,
+        after: u64,
+        limit: usize,
+    ) -> BoxFuture<'static, Result<Vec<(Offset, Entry)>, LogError>>;
 
     /// The life of the room's log and its newest entry; a room that was never used begins one.
     fn head(&self, room: &RoomId) -> BoxFuture<'static, Result<Offset, LogError>>;

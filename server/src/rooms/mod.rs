@@ -4,8 +4,8 @@ mod task;
 
 use crate::log::RoomLog;
 use crate::socket::outlet::Outlet;
-use crate::turn::Relay;
 use crate::tokens::Secret;
+use crate::turn::Relay;
 use holdfast::room::RoomEvent;
 use holdfast::{ConnId, RoomId};
 use std::collections::HashMap;

@@ -22,6 +22,9 @@ const LINGER: Duration = Duration::from_secs(5);
 /// The longest the log may take before it counts as away.
 const LOG_DEADLINE: Duration = Duration::from_secs(2);
 
+/// Entries that were read, in order.
+type Page = Vec<(Offset, Entry)>;
+
 /// A socket as the room knows it.
 struct Conn {
     outlet: Outlet,
@@ -35,7 +38,7 @@ struct Task {
     room: Room,
     conns: BTreeMap<ConnId, Conn>,
     appends: FuturesUnordered<BoxFuture<'static, (Ticket, AppendOutcome)>>,
-    reads: FuturesUnordered<BoxFuture<'static, (ConnId, Result<Vec<(Offset, Entry)>, LogError>)>>,
+    reads: FuturesUnordered<BoxFuture<'static, (ConnId, Result<Page, LogError>)>>,
 }
 
 /// Runs until the room is empty for a while or its log cannot be read.

@@ -91,7 +91,8 @@ impl Guard {
         }
         match (message.typ.class, message.typ.method) {
             (CLASS_INDICATION, METHOD_SEND) => {
-                let allowed = peers(&message).is_ok_and(|all| !all.is_empty() && all.iter().all(|one| self.allows(*one)));
+                let allowed =
+                    peers(&message).is_ok_and(|all| !all.is_empty() && all.iter().all(|one| self.allows(*one)));
                 if allowed { Verdict::Pass(None) } else { Verdict::Drop }
             }
             (CLASS_REQUEST, METHOD_BINDING) => Verdict::Pass(None),
@@ -134,7 +135,13 @@ impl Guard {
     }
 
     /// Every peer of the request counts, not only the first, which is the one the library would read.
-    fn judge_peers(&self, request: &Message, key: &[u8], nonce: String, allowed: impl Fn(SocketAddr) -> bool) -> Verdict {
+    fn judge_peers(
+        &self,
+        request: &Message,
+        key: &[u8],
+        nonce: String,
+        allowed: impl Fn(SocketAddr) -> bool,
+    ) -> Verdict {
         match peers(request) {
             Ok(all) if all.is_empty() => refuse(request, CODE_BAD_REQUEST, Some(key)),
             Ok(all) if all.iter().all(|peer| allowed(*peer)) => Verdict::Pass(Some(nonce)),
@@ -195,7 +202,12 @@ fn refuse(request: &Message, code: ErrorCode, key: Option<&[u8]>) -> Verdict {
     error_response(request, code, vec![], key).map_or(Verdict::Drop, Verdict::Reply)
 }
 
-fn error_response(request: &Message, code: ErrorCode, extra: Vec<Box<dyn Setter>>, key: Option<&[u8]>) -> Option<Vec<u8>> {
+fn error_response(
+    request: &Message,
+    code: ErrorCode,
+    extra: Vec<Box<dyn Setter>>,
+    key: Option<&[u8]>,
+) -> Option<Vec<u8>> {
     let mut parts: Vec<Box<dyn Setter>> = vec![
         Box::new(request.transaction_id),
         Box::new(MessageType::new(request.typ.method, CLASS_ERROR_RESPONSE)),

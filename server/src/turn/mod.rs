@@ -51,13 +51,22 @@ impl Relay {
         if turn.embedded {
             let socket = Arc::new(bind(config).await?);
             let addr = socket.local_addr()?;
-            let public = turn.public_ip.unwrap_or_else(|| if addr.ip().is_unspecified() { Ipv4Addr::LOCALHOST.into() } else { addr.ip() });
+            let public = turn
+                .public_ip
+                .unwrap_or_else(|| if addr.ip().is_unspecified() { Ipv4Addr::LOCALHOST.into() } else { addr.ip() });
             let guard = Guard::new(credentials.clone(), public, turn.ports.0.clone(), usize::from(turn.quota));
             let ports = RelayPorts::new(addr.ip(), public, turn.ports.0.clone());
             tasks.spawn(serve::run(socket, guard, ports, stop));
             embedded = Some(addr);
         }
-        Ok(Self { credentials, ttl_s: turn.ttl_s, embedded, host: turn.host.clone(), urls: turn.urls.clone(), external })
+        Ok(Self {
+            credentials,
+            ttl_s: turn.ttl_s,
+            embedded,
+            host: turn.host.clone(),
+            urls: turn.urls.clone(),
+            external,
+        })
     }
 
     /// How long a credential is good, in seconds.
@@ -100,7 +109,8 @@ impl Relay {
                 credential: Some(credential.clone()),
             });
         }
-        let (turn, stun): (Vec<String>, Vec<String>) = self.urls.iter().cloned().partition(|url| url.starts_with("turn"));
+        let (turn, stun): (Vec<String>, Vec<String>) =
+            self.urls.iter().cloned().partition(|url| url.starts_with("turn"));
         servers.extend(stun.into_iter().map(plain));
         if !turn.is_empty() {
             servers.push(IceServer { urls: turn, username: Some(username), credential: Some(credential) });
@@ -129,7 +139,11 @@ async fn bind(config: &Config) -> anyhow::Result<UdpSocket> {
 #[must_use]
 pub fn host_name(host: &str) -> &str {
     match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) && (name.ends_with(']') || !name.contains(':')) => name,
+        Some((name, port))
+            if port.bytes().all(|b| b.is_ascii_digit()) && (name.ends_with(']') || !name.contains(':')) =>
+        {
+            name
+        }
         Some(_) | None => host,
     }
 }
@@ -146,7 +160,9 @@ mod tests {
 
     #[test]
     fn the_port_is_cut_off_a_host() {
-        for (host, name) in [("a.example:3000", "a.example"), ("a.example", "a.example"), ("[::1]:80", "[::1]"), ("[::1]", "[::1]")] {
+        for (host, name) in
+            [("a.example:3000", "a.example"), ("a.example", "a.example"), ("[::1]:80", "[::1]"), ("[::1]", "[::1]")]
+        {
             assert_eq!(host_name(host), name);
         }
     }

@@ -2,9 +2,11 @@
 #![allow(dead_code, missing_docs)]
 
 use futures::{SinkExt, StreamExt};
-use holdfast::wire::{ClientMsg, Hello, MediaState, Name, PROTOCOL_VERSION, Resume, ServerMsg, Welcome, decode, encode};
-use holdfast::{ChatId, Millis, PeerId, RoomId};
 use holdfast::rng::Rng;
+use holdfast::wire::{
+    ClientMsg, Hello, MediaState, Name, PROTOCOL_VERSION, Resume, ServerMsg, Welcome, decode, encode,
+};
+use holdfast::{ChatId, Millis, PeerId, RoomId};
 use server::config::Config;
 use server::running::Running;
 use std::net::SocketAddr;

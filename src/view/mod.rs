@@ -1,9 +1,13 @@
 //! What a person sees, as plain data: the only thing the user interface reads.
 
+mod words;
+
 use crate::id::{ChatId, Offset, PeerId, RoomId};
 use crate::time::Millis;
 use crate::wire::{CloseCode, Name};
 use std::sync::Arc;
+
+pub use words::{Piece, clock_text, initials, pieces};
 
 /// Which screen is shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -79,7 +83,9 @@ impl MediaProblem {
     #[must_use]
     pub const fn advice(self, kind: MediaKind) -> &'static str {
         match (self, kind) {
-            (Self::Denied, MediaKind::Video) => "The camera is blocked. Allow it in the address bar, or join without it.",
+            (Self::Denied, MediaKind::Video) => {
+                "The camera is blocked. Allow it in the address bar, or join without it."
+            }
             (Self::Denied, MediaKind::Audio) => {
                 "The microphone is blocked. Allow it in the address bar, or join without it."
             }
@@ -87,8 +93,12 @@ impl MediaProblem {
             (Self::Missing, MediaKind::Audio) => "No microphone found. Connect one, or join without it.",
             (Self::Busy, MediaKind::Video) => "Another program is using the camera. Close it and try again.",
             (Self::Busy, MediaKind::Audio) => "Another program is using the microphone. Close it and try again.",
-            (Self::Insecure, _) => "Browsers allow camera and microphone only on secure pages. Open this page with https.",
-            (Self::Unsupported, _) => "This browser cannot make video calls. A current Chrome, Firefox, Safari or Edge can.",
+            (Self::Insecure, _) => {
+                "Browsers allow camera and microphone only on secure pages. Open this page with https."
+            }
+            (Self::Unsupported, _) => {
+                "This browser cannot make video calls. A current Chrome, Firefox, Safari or Edge can."
+            }
             (Self::Other, MediaKind::Video) => "The camera did not start. Try again, or choose another one.",
             (Self::Other, MediaKind::Audio) => "The microphone did not start. Try again, or choose another one.",
         }
@@ -370,96 +380,9 @@ impl CallView {
     }
 }
 
-/// The time of day on the person's clock, such as `14:05`.
-#[must_use]
-pub fn clock_text(at: Millis, utc_offset_min: i32) -> String {
-    let minutes = (at.as_unix() / 60_000).saturating_add_signed(i64::from(utc_offset_min)) % 1_440;
-    format!("{:02}:{:02}", minutes / 60, minutes % 60)
-}
-
-/// Up to two letters that stand for a name.
-#[must_use]
-pub fn initials(name: &str) -> String {
-    let mut words = name.split_whitespace().filter(|word| !word.starts_with('(')).filter_map(|word| word.chars().next());
-    let first = words.next();
-    first.into_iter().chain(words.last()).flat_map(char::to_uppercase).collect()
-}
-
-/// A piece of a chat message.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Piece {
-    /// Words.
-    Text(String),
-    /// A web address, safe to link to.
-    Link(String),
-}
-
-/// Splits a message into words and links. Only `http:` and `https:` addresses become links.
-#[must_use]
-pub fn pieces(text: &str) -> Vec<Piece> {
-    let mut pieces = vec![];
-    let mut plain = String::new();
-    for word in text.split_inclusive(char::is_whitespace) {
-        let bare = word.trim_end();
-        let address = bare.trim_end_matches(['.', ',', ';', ':', '!', '?', ')', ']', '"', '\'']);
-        let rest = address.strip_prefix("https://").or_else(|| address.strip_prefix("http://"));
-        if rest.is_some_and(|rest| rest.starts_with(char::is_alphanumeric) && !address.contains(['<', '>', '"'])) {
-            if !plain.is_empty() {
-                pieces.push(Piece::Text(std::mem::take(&mut plain)));
-            }
-            pieces.push(Piece::Link(address.to_owned()));
-            plain.push_str(&word[address.len()..]);
-        } else {
-            plain.push_str(word);
-        }
-    }
-    if !plain.is_empty() {
-        pieces.push(Piece::Text(plain));
-    }
-    pieces
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn only_web_addresses_become_links() {
-        let shown = pieces("see https://a.example/x?y=1, and javascript:alert(1) http://b.");
-        assert_eq!(
-            shown,
-            [
-                Piece::Text("see ".into()),
-                Piece::Link("https://a.example/x?y=1".into()),
-                Piece::Text(", and javascript:alert(1) ".into()),
-                Piece::Link("http://b".into()),
-                Piece::Text(".".into()),
-            ]
-        );
-        assert_eq!(pieces("https://"), [Piece::Text("https://".into())]);
-        assert_eq!(pieces("https://<b>"), [Piece::Text("https://<b>".into())]);
-    }
-
-    #[test]
-    fn splitting_loses_no_character() {
-        for text in ["", " a\n b ", "http://x.y (https://z)", "ü https://ü.example!"] {
-            let joined: String = pieces(text)
-                .into_iter()
-                .map(|piece| match piece {
-                    Piece::Text(t) | Piece::Link(t) => t,
-                })
-                .collect();
-            assert_eq!(joined, text);
-        }
-    }
-
-    #[test]
-    fn times_and_initials_read_well() {
-        assert_eq!(clock_text(Millis::from_unix(3_600_000 * 23), 90), "00:30");
-        assert_eq!(clock_text(Millis::from_unix(60_000), -120), "00:00");
-        assert_eq!(initials("ana maria lópez"), "AL");
-        assert_eq!((initials("bo"), initials("")), ("B".into(), String::new()));
-    }
 
     #[test]
     fn the_lobby_says_who_is_here() {

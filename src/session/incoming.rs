@@ -1,0 +1,128 @@
+//! What the server says to a page, message by message.
+
+use super::{Effect, Keepsake, OwnSeat, Session};
+use crate::id::{PeerId, RoomId};
+use crate::inbox::Inbox;
+use crate::link::LinkEvent;
+use crate::time::Millis;
+use crate::view::{LobbyView, Phase};
+use crate::wire::{ServerMsg, Welcome, decode};
+
+impl Session {
+    pub(super) fn text(&mut self, now: Millis, text: &str) -> Vec<Effect> {
+        match decode::<ServerMsg>(text) {
+            Ok(msg) => self.message(now, msg),
+            // A server that is newer than this page: what we cannot read we cannot act on.
+            Err(_) => vec![],
+        }
+    }
+
+    fn message(&mut self, now: Millis, msg: ServerMsg) -> Vec<Effect> {
+        match msg {
+            ServerMsg::Lobby { people, full } => {
+                self.lobby = Some(LobbyView { people, full });
+                let mut effects = self.link(now, LinkEvent::Greeted);
+                if self.phase == Phase::Joining && !self.greeted_for_seat {
+                    effects.extend(self.greet(now)); // 'Join' was pressed while the socket was being opened.
+                }
+                effects
+            }
+            ServerMsg::Welcome(welcome) => self.welcome(now, *welcome),
+            ServerMsg::Event { offset, entry } => self.entry(now, offset, entry),
+            ServerMsg::CaughtUp { .. } => {
+                self.asked_range = false;
+                vec![]
+            }
+            ServerMsg::Resync { from } => {
+                self.log = from;
+                self.inbox = Inbox::after(from.seq);
+                self.chat.forget_stored();
+                vec![]
+            }
+            ServerMsg::Ack { id, offset } => {
+                self.chat.acknowledged(id, offset);
+                vec![]
+            }
+            ServerMsg::Refused { code, about } => self.refused(now, code, about),
+            ServerMsg::Signal { from, stream, seq, signal } => self.signal(now, from, stream, seq, signal),
+            ServerMsg::SignalAck { from, stream, seq } => {
+                if let Some(person) = self.people.get_mut(&from) {
+                    person.peer.acknowledged(now, stream, seq);
+                }
+                vec![]
+            }
+            ServerMsg::State { peer, media } => {
+                if let Some(person) = self.people.get_mut(&peer) {
+                    person.media = media;
+                }
+                vec![]
+            }
+            ServerMsg::Presence { peer, here } => self.presence(now, peer, here),
+            ServerMsg::Ice { servers } => {
+                if let Some(seat) = &mut self.seat {
+                    seat.ice.clone_from(&servers);
+                }
+                vec![Effect::SetIce(servers)]
+            }
+            ServerMsg::Pong { head, away, .. } => {
+                let missed = head.epoch == self.log.epoch && head.seq > self.inbox.last();
+                self.asked_range = false;
+                let mut effects = self.set_away(now, &away);
+                if missed && self.phase == Phase::InCall {
+                    effects.extend(self.ask_range());
+                }
+                effects
+            }
+        }
+    }
+
+    fn welcome(&mut self, now: Millis, welcome: Welcome) -> Vec<Effect> {
+        let mut effects = self.link(now, LinkEvent::Greeted);
+        let Some(room) = self.room.clone() else { return effects };
+        let same_seat = self.seat.as_ref().is_some_and(|seat| seat.peer == welcome.peer);
+        if !(welcome.resumed && same_seat) {
+            effects.extend(self.drop_people());
+        }
+        let first = self.phase != Phase::InCall;
+        self.phase = Phase::InCall;
+        (self.lobby, self.seat_by) = (None, None);
+        if self.inbox.last() == 0 {
+            self.history = welcome.head.seq;
+        }
+        if welcome.from.seq != self.inbox.last() || welcome.from.epoch != self.log.epoch {
+            // What follows starts elsewhere than where we stopped: it comes in full, ids drop the doubles.
+            self.inbox = Inbox::after(welcome.from.seq);
+        }
+        self.log = welcome.head;
+        effects.push(Effect::SetIce(welcome.ice.clone()));
+        self.seat = Some(OwnSeat { peer: welcome.peer, token: welcome.token, ice: welcome.ice });
+        effects.extend(self.save_seat(room));
+        effects.extend(self.meet(now, welcome.now, welcome.roster));
+        effects.extend(self.resend_everything(now));
+        if first {
+            let others = self.people.len();
+            self.announce(&match others {
+                0 => "You are in the call. Nobody else is here yet.".to_owned(),
+                1 => "You are in the call with one other person.".to_owned(),
+                n => format!("You are in the call with {n} other people."),
+            });
+        }
+        effects
+    }
+
+    pub(super) fn save_seat(&self, room: RoomId) -> Option<Effect> {
+        let seat = self.seat.as_ref()?;
+        let keepsake = Keepsake { token: seat.token.clone(), name: self.name.clone(), media: self.media.state() };
+        Some(Effect::SaveSeat(room, keepsake))
+    }
+
+    fn resend_everything(&mut self, now: Millis) -> Vec<Effect> {
+        let mut effects = self.resend_chat(now);
+        let peers: Vec<PeerId> = self.people.keys().copied().collect();
+        for peer in peers {
+            let again = self.people.get_mut(&peer).map(|person| person.peer.resend(now)).unwrap_or_default();
+            effects.extend(self.run_peer(peer, again));
+        }
+        effects
+    }
+}

@@ -1,0 +1,90 @@
+//! The browser of a simulated page: runs effects and answers with events after a while.
+
+use crate::fake_pc::FakePc;
+use crate::world::{Due, World};
+use holdfast::peer::RtcEvent;
+use holdfast::session::{Effect, Entrance, Event, MediaEvent};
+use holdfast::view::MediaKind;
+use holdfast::wire::Candidate;
+use holdfast::{PcEpoch, PeerId};
+
+impl World {
+    pub fn run_effect(&mut self, client: usize, effect: Effect) {
+        match effect {
+            Effect::Recall(room, name, join) => {
+                let keepsake = self.clients[client].keepsake.clone();
+                let entrance = Entrance { name, join, keepsake, utc_offset_min: 0, barred: None };
+                self.later(client, 1, Event::Entered(room, entrance));
+            }
+            Effect::OpenSocket(epoch) => self.open_socket(client, epoch),
+            Effect::SendText(epoch, text) => {
+                if let Some(conn) = self.socket_of(client, epoch) {
+                    self.send_to_server(conn, &text);
+                }
+            }
+            Effect::CloseSocket(epoch) => {
+                if let Some(conn) = self.socket_of(client, epoch) {
+                    self.sockets.get_mut(&conn).expect("just found").alive = false;
+                    self.schedule(20, Due::ServerLost(conn));
+                }
+            }
+            Effect::OpenPc(peer, epoch, _) => {
+                let label = format!("c{client}p{}e{epoch}", self.clients[client].page);
+                let known = self.clients[client].pcs.insert((peer, epoch), FakePc::new(label));
+                assert!(known.is_none(), "epoch {epoch} was opened twice");
+            }
+            Effect::ClosePc(peer, epoch) => {
+                assert!(self.clients[client].pcs.remove(&(peer, epoch)).is_some(), "closed what was not open");
+            }
+            Effect::CreateOffer(peer, epoch, restart) => {
+                let sdp = self.pc(client, peer, epoch).create_offer(restart).expect("state rules are kept");
+                self.browser_done(client, peer, epoch, RtcEvent::OfferReady(sdp), true);
+            }
+            Effect::ApplyOffer(peer, epoch, sdp) => {
+                let answer = self.pc(client, peer, epoch).apply_offer(&sdp).expect("state rules are kept");
+                self.browser_done(client, peer, epoch, RtcEvent::AnswerReady(answer), true);
+            }
+            Effect::ApplyAnswer(peer, epoch, sdp) => {
+                self.pc(client, peer, epoch).apply_answer(&sdp).expect("state rules are kept");
+                self.browser_done(client, peer, epoch, RtcEvent::AnswerApplied, false);
+            }
+            Effect::AddCandidate(peer, epoch, _) => {
+                self.pc(client, peer, epoch).add_candidate().expect("candidates wait for a description");
+            }
+            Effect::Capture(capture) => {
+                for (kind, wanted) in [(MediaKind::Audio, capture.audio), (MediaKind::Video, capture.video)] {
+                    if wanted.is_some() {
+                        let ms = self.rng.below(200);
+                        self.later(client, ms, Event::Media(MediaEvent::Started(kind, "fake".into())));
+                    }
+                }
+            }
+            Effect::SaveSeat(_, keepsake) => self.clients[client].keepsake = Some(keepsake),
+            Effect::ForgetSeat(_) => self.clients[client].keepsake = None,
+            Effect::SetIce(_)
+            | Effect::Release(_)
+            | Effect::Unmute
+            | Effect::Mute
+            | Effect::SetSpeaker(_)
+            | Effect::Attach(_)
+            | Effect::SaveName(_)
+            | Effect::CopyLink(_) => {}
+        }
+    }
+
+    fn pc(&mut self, client: usize, peer: PeerId, epoch: PcEpoch) -> &mut FakePc {
+        self.clients[client].pcs.get_mut(&(peer, epoch)).expect("an operation on a connection that is open")
+    }
+
+    fn browser_done(&mut self, client: usize, peer: PeerId, epoch: PcEpoch, event: RtcEvent, gathers: bool) {
+        let ms = 1 + self.rng.below(30);
+        self.later(client, ms, Event::Rtc(peer, epoch, event));
+        if gathers {
+            for n in 0..2 {
+                let candidate = Candidate::new(format!("candidate:{n}"), "0".into(), 0).expect("short");
+                let at = ms + self.rng.below(100);
+                self.later(client, at, Event::Rtc(peer, epoch, RtcEvent::LocalCandidate(candidate)));
+            }
+        }
+    }
+}
