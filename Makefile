@@ -20,7 +20,7 @@ watch: setup ## Rebuild and reload on every change
 	LEPTOS_HASH_FILES=false cargo leptos watch
 
 build: setup ## Build the release server and client
-	@scripts/step "building the release (first time: some minutes)" cargo leptos build --release -P
+	@scripts/step "release build (first time: some minutes)" scripts/build
 
 fmt: setup ## Format the code
 	cargo fmt --all

@@ -20,10 +20,42 @@ const small = () => {
     real({ ...wanted, video: wanted.video && { width: 320, height: 240, frameRate: 5 } });
 };
 
-async function open(path, { size = 'wide', scheme = 'light' } = {}) {
+// For the picture in the README: drawn people instead of the browser's test pattern.
+const drawn = (hue) => `
+  navigator.mediaDevices.getUserMedia = async (wanted) => {
+    const canvas = Object.assign(document.createElement('canvas'), { width: 640, height: 480 });
+    const draw = canvas.getContext('2d');
+    const paint = () => {
+      const wall = draw.createLinearGradient(0, 0, 640, 480);
+      wall.addColorStop(0, 'hsl(${hue} 35% 72%)');
+      wall.addColorStop(1, 'hsl(${hue} 30% 46%)');
+      draw.fillStyle = wall;
+      draw.fillRect(0, 0, 640, 480);
+      draw.fillStyle = 'hsl(${(hue + 150) % 360} 32% 34%)';
+      draw.beginPath();
+      draw.ellipse(320, 520, 210, 190, 0, 0, 7);
+      draw.fill();
+      draw.fillStyle = 'hsl(${hue % 40} 42% 68%)';
+      draw.fillRect(285, 290, 70, 80);
+      draw.beginPath();
+      draw.ellipse(320, 225, 88, 108, 0, 0, 7);
+      draw.fill();
+      draw.fillStyle = 'hsl(${hue} 25% 18%)';
+      draw.beginPath();
+      draw.ellipse(320, 165, 100, 72, 0, 3.1, 6.3);
+      draw.fill();
+    };
+    paint();
+    setInterval(paint, 200);
+    const sound = new AudioContext().createMediaStreamDestination().stream;
+    const tracks = [...(wanted.video ? canvas.captureStream(5).getVideoTracks() : []), ...(wanted.audio ? sound.getAudioTracks() : [])];
+    return new MediaStream(tracks);
+  };`;
+
+async function open(path, { size = 'wide', scheme = 'light', init = small } = {}) {
   const context = await browser.newContext({ viewport: SIZES[size], colorScheme: scheme, permissions: ['camera', 'microphone'] });
   const page = await context.newPage();
-  await page.addInitScript(small);
+  await page.addInitScript(init);
   await page.goto(server.url + path);
   return page;
 }
@@ -54,6 +86,30 @@ try {
     await lobby.getByText('Ana is here.').waitFor();
     await shoot(lobby, 'lobby', ALL);
     for (const page of [lobby, inside]) await page.context().close();
+  }
+  if (wants('readme')) {
+    const pages = [];
+    for (const [n, name] of NAMES.slice(0, 4).entries()) {
+      const page = await open(`/r/harbour?name=${name}&join=1`, { init: drawn([200, 30, 120, 280][n]) });
+      await page.waitForSelector('main[data-link="online"]');
+      pages.push(page);
+    }
+    const [first, second, third] = pages;
+    await first.waitForFunction(() => document.querySelectorAll('[data-tile="peer"][data-media="live"]').length === 3);
+    const say = async (page, text) => {
+      const closed = page.getByRole('button', { name: /^Open chat/ });
+      if (await closed.isVisible()) await closed.click();
+      await page.getByRole('textbox', { name: 'Message' }).fill(text);
+      await page.keyboard.press('Enter');
+      await first.getByText(text).first().waitFor({ state: 'attached' });
+    };
+    await say(second, 'Is the train tunnel over already?');
+    await say(first, 'Yes! I did not even notice that I was gone.');
+    await say(third, 'The notes are at https://example.org/notes');
+    await first.getByRole('button', { name: /^Open chat/ }).click({ timeout: 1_000 }).catch(() => {});
+    await first.waitForTimeout(7_000);
+    await first.screenshot({ path: join(ROOT, 'docs/call.png') });
+    for (const page of pages) await page.context().close();
   }
   for (const n of [1, 2, 3, 4, 5, 8]) {
     if (!wants(`call-${n}`)) continue;

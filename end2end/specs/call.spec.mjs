@@ -90,12 +90,66 @@ test('somebody without a camera or microphone joins, sees and is told', async ({
   await expect(ana.tile('Bo')).toHaveAttribute('data-audio', 'off');
 });
 
-test('a refused camera has its own message', async ({ people }) => {
-  const refuse = () => {
-    navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('no', 'NotAllowedError'));
+for (const [error, words] of [
+  ['NotAllowedError', 'The camera is blocked.'],
+  ['NotReadableError', 'Another program is using the camera.'],
+  ['NotFoundError', 'No camera found.'],
+]) {
+  test(`${error} has its own message, and 'Join' still works`, async ({ people }) => {
+    const fail = `navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('no', '${error}'));`;
+    const bo = await people('Bo', { join: false, init: fail });
+    await expect(bo.page.getByText(words).first()).toBeVisible();
+    await bo.page.getByRole('textbox', { name: 'Your name' }).fill('Bo');
+    await bo.button('Join').click();
+    await bo.isIn();
+  });
+}
+
+test('a browser that cannot make calls is told so', async ({ people }) => {
+  const bo = await people('Bo', { join: false, init: 'delete window.RTCPeerConnection;', watch: false });
+  await expect(bo.page.getByText('This browser cannot make video calls.').first()).toBeVisible();
+});
+
+test('a camera that vanishes is replaced, and one is told', async ({ people }) => {
+  const keep = () => {
+    const real = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+    window.__cameras = [];
+    navigator.mediaDevices.getUserMedia = async (wanted) => {
+      const stream = await real(wanted);
+      window.__cameras.push(...stream.getVideoTracks());
+      return stream;
+    };
   };
-  const bo = await people('Bo', { join: false, init: refuse });
-  await expect(bo.page.getByText('The camera is blocked.').first()).toBeVisible();
+  const ana = await people('Ana', { init: keep });
+  const bo = await people('Bo');
+  await bo.receivesMedia();
+  await ana.page.evaluate(() => {
+    window.__cameras[0].stop();
+    window.__cameras[0].dispatchEvent(new Event('ended'));
+  });
+  await expect(ana.page.getByText('The camera is gone. Switching to another one.').first()).toBeVisible();
+  await expect.poll(() => ana.page.evaluate(() => window.__cameras.length)).toBe(2);
+  await expect(ana.button('Turn camera off')).toBeVisible();
+  await bo.receivesMedia();
+});
+
+test('switching the camera off frees it', async ({ people }) => {
+  const keep = () => {
+    const real = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+    navigator.mediaDevices.getUserMedia = async (wanted) => (window.__stream = await real(wanted));
+  };
+  const ana = await people('Ana', { init: keep });
+  await expect(ana.button('Turn camera off')).toBeVisible();
+  await expect.poll(() => ana.page.evaluate(() => window.__stream?.getVideoTracks()[0].readyState)).toBe('live');
+  await ana.button('Turn camera off').click();
+  await expect.poll(() => ana.page.evaluate(() => window.__stream.getVideoTracks()[0].readyState)).toBe('ended');
+});
+
+test('the link is copied', async ({ people, server, room }) => {
+  const ana = await people('Ana', { context: { permissions: ['camera', 'microphone', 'clipboard-read', 'clipboard-write'] } });
+  await ana.page.locator('.alone').getByRole('button', { name: 'Copy link' }).click();
+  await expect(ana.page.getByText('Link copied.').first()).toBeVisible();
+  expect(await ana.page.evaluate(() => navigator.clipboard.readText())).toBe(`${server.url}/r/${room}`);
 });
 
 test('markup in names and messages is shown as text', async ({ people }) => {

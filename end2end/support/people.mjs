@@ -24,7 +24,7 @@ export const test = base.extend({
   people: async ({ browser, server, room }, use) => {
     const people = [];
     const complaints = [];
-    await use(async (name, { join = true, context = {}, path, init, at = server } = {}) => {
+    await use(async (name, { join = true, context = {}, path, init, at = server, watch = true } = {}) => {
       const own = await browser.newContext({ permissions: ['camera', 'microphone'], ...context });
       const page = await own.newPage();
       page.on('console', (line) => {
@@ -33,7 +33,7 @@ export const test = base.extend({
       });
       page.on('pageerror', (error) => complaints.push(`${name}: ${error}`));
       if (init) await page.addInitScript(init);
-      await page.addInitScript(watchConnections);
+      if (watch) await page.addInitScript(watchConnections);
       const query = join ? `?name=${encodeURIComponent(name)}&join=1` : '';
       await page.goto(`${at.url}${path ?? `/r/${room}${query}`}`);
       const person = new Person(name, page);

@@ -67,11 +67,18 @@ async fn pump(socket: WebSocket, epoch: SocketEpoch, mut frames: mpsc::Receiver<
     let mut opening = poll_fn(|cx| write.poll_ready_unpin(cx)).fuse();
     loop {
         select_biased! {
+            // First: a socket that failed to open also counts as ready, and an error comes before its close.
+            message = read.next() => match message {
+                Some(Ok(_)) => {}
+                Some(Err(WebSocketError::ConnectionClose(event))) => {
+                    return post(SocketEvent::Closed(CloseCode::from_number(event.code), event.reason));
+                }
+                Some(Err(_)) | None => return post(SocketEvent::Closed(CloseCode::Broken, String::new())),
+            },
             ready = opening => match ready {
                 Ok(()) => break,
                 Err(_) => return post(SocketEvent::Closed(CloseCode::Broken, String::new())),
             },
-            message = read.next() => if let Some(ended) = ending(message, &post) { return post(ended) },
             frame = frames.next() => if frame.is_none() { return },
         }
     }

@@ -2,7 +2,7 @@
 
 mod support;
 
-use futures::{SinkExt, StreamExt};
+use futures::SinkExt;
 use holdfast::wire::{ClientMsg, CloseCode, Entry, Refusal, Resume, ServerMsg, Signal};
 use holdfast::{Limits, LogEpoch, Offset, PcEpoch, PeerId};
 use std::time::{Duration, Instant};
