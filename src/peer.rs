@@ -93,6 +93,8 @@ pub struct Peer {
     path: Path,
     restarts: u8,
     was_connected: bool,
+    /// Whether the browser says that media can flow.
+    up: bool,
     /// Which numbering both directions use: both sides take up the higher one, and then count from 1.
     stream: u64,
     sent: u64,
@@ -115,6 +117,7 @@ impl Peer {
             path: Path::Awaiting { until: now.plus(Limits::PC_FOLLOWER_EXTRA_MS) },
             restarts: 0,
             was_connected: false,
+            up: false,
             stream: base.as_unix(),
             sent: 0,
             outbox: Outbox::new(Limits::SIGNALS_UNACKED),
@@ -174,22 +177,34 @@ impl Peer {
         match event {
             RtcEvent::OfferReady(sdp) => self.negotiate(now, NegotiationEvent::OfferReady(sdp)),
             RtcEvent::AnswerReady(sdp) => self.negotiate(now, NegotiationEvent::AnswerReady(sdp)),
-            RtcEvent::AnswerApplied => self.negotiate(now, NegotiationEvent::AnswerApplied),
+            RtcEvent::AnswerApplied => {
+                let effects = self.negotiate(now, NegotiationEvent::AnswerApplied);
+                if self.up && self.negotiation.is_settled() {
+                    // A restart on our side alone: the browser never left 'connected' and will not say so again.
+                    (self.path, self.restarts) = (Path::Connected, 0);
+                }
+                effects
+            }
             RtcEvent::OperationFailed => self.negotiate(now, NegotiationEvent::Failed),
             RtcEvent::LocalCandidate(candidate) => self.send(now, Signal::Candidate { epoch, candidate }),
             RtcEvent::Connected => {
+                self.up = true;
                 self.path = Path::Connected;
                 self.restarts = 0;
                 self.was_connected = true;
                 vec![]
             }
             RtcEvent::Disconnected => {
+                self.up = false;
                 if self.path == Path::Connected {
                     self.path = Path::Disconnected { until: now.plus(Limits::PC_DISCONNECTED_MS + self.patience_ms()) };
                 }
                 vec![]
             }
-            RtcEvent::Failed => self.repair(now),
+            RtcEvent::Failed => {
+                self.up = false;
+                self.repair(now)
+            }
         }
     }
 
@@ -300,7 +315,7 @@ impl Peer {
     /// Replaces the connection by one of a higher epoch.
     fn renew(&mut self, now: Millis, epoch: PcEpoch, close_old: bool) -> Vec<PeerEffect> {
         let mut effects = if close_old { self.close() } else { vec![] };
-        self.epoch = epoch;
+        (self.epoch, self.up) = (epoch, false);
         self.negotiation = Negotiation::new(self.manners);
         self.path = Path::Connecting { until: now.plus(Limits::PC_CONNECT_WITHIN_MS + self.patience_ms()) };
         self.restarts = 0;

@@ -11,7 +11,10 @@ use holdfast::session::{Event, MediaEvent};
 use std::cell::RefCell;
 use std::rc::Rc;
 use wasm_bindgen::JsCast;
-use web_sys::{AnalyserNode, AudioContext, MediaStream, MediaStreamAudioSourceNode, MediaStreamTrack, RtcRtpReceiver};
+use web_sys::{
+    AnalyserNode, AudioContext, AudioContextState, MediaStream, MediaStreamAudioSourceNode, MediaStreamTrack,
+    RtcRtpReceiver,
+};
 
 /// How often levels are read.
 const EVERY_MS: u32 = 150;
@@ -42,6 +45,9 @@ impl Levels {
         let timer = Interval::new(EVERY_MS, move || {
             let post = |who: Option<PeerId>, level| inbox.post(Event::Media(MediaEvent::Level(who, level)));
             if let Some(ear) = &*listening.borrow() {
+                if ear.context.state() == AudioContextState::Suspended {
+                    let _ = ear.context.resume(); // Granted with the first click or key on the page.
+                }
                 let level = loudness(&ear.analyser);
                 Screen::show_level(level);
                 post(None, level);

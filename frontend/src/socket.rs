@@ -3,12 +3,14 @@
 use crate::inbox::Inbox;
 use futures::channel::mpsc;
 use futures::future::poll_fn;
-use futures::{FutureExt, SinkExt, StreamExt, select_biased};
+use futures::{FutureExt, Sink, SinkExt, Stream, StreamExt, select_biased};
 use gloo_net::websocket::futures::WebSocket;
-use gloo_net::websocket::{Message, WebSocketError};
+use gloo_net::websocket::{Message, State, WebSocketError};
 use holdfast::SocketEpoch;
 use holdfast::session::{Event, SocketEvent};
 use holdfast::wire::{CloseCode, SUBPROTOCOL};
+use std::pin::Pin;
+use std::task::Poll;
 
 /// Frames that may wait for a socket; past that they are dropped, and what matters is sent again.
 const WAITING: usize = 1_024;
@@ -60,29 +62,27 @@ fn address() -> Option<String> {
 }
 
 /// Carries frames both ways until either side ends. Dropping the socket closes it.
-async fn pump(socket: WebSocket, epoch: SocketEpoch, mut frames: mpsc::Receiver<String>, inbox: Inbox) {
+async fn pump(mut socket: WebSocket, epoch: SocketEpoch, mut frames: mpsc::Receiver<String>, inbox: Inbox) {
     let post = |event| inbox.post(Event::Socket(epoch, event));
-    let (mut write, read) = socket.split();
-    let mut read = read.fuse();
-    let mut opening = poll_fn(|cx| write.poll_ready_unpin(cx)).fuse();
-    loop {
+    {
+        // Asked of the whole socket: one half of a split one counts as ready before it is open.
+        let mut opening = poll_fn(|cx| match Pin::new(&mut socket).poll_next(cx) {
+            Poll::Ready(_) => Poll::Ready(false), // Nothing is said before it is open but that it failed.
+            Poll::Pending => Pin::new(&mut socket).poll_ready(cx).map(|ready| ready.is_ok()),
+        })
+        .fuse();
         select_biased! {
-            // First: a socket that failed to open also counts as ready, and an error comes before its close.
-            message = read.next() => match message {
-                Some(Ok(_)) => {}
-                Some(Err(WebSocketError::ConnectionClose(event))) => {
-                    return post(SocketEvent::Closed(CloseCode::from_number(event.code), event.reason));
-                }
-                Some(Err(_)) | None => return post(SocketEvent::Closed(CloseCode::Broken, String::new())),
+            opened = opening => if !opened {
+                return post(SocketEvent::Closed(CloseCode::Broken, String::new()));
             },
-            ready = opening => match ready {
-                Ok(()) => break,
-                Err(_) => return post(SocketEvent::Closed(CloseCode::Broken, String::new())),
-            },
-            frame = frames.next() => if frame.is_none() { return },
+            _ = frames.next() => return, // Given up: nothing is sent before it is open.
         }
     }
-    drop(opening);
+    if !matches!(socket.state(), State::Open) {
+        return post(SocketEvent::Closed(CloseCode::Broken, String::new()));
+    }
+    let (mut write, read) = socket.split();
+    let mut read = read.fuse();
     post(SocketEvent::Opened);
     loop {
         select_biased! {

@@ -5,8 +5,8 @@ use crate::api::problem::Problem;
 use crate::config::Config;
 use crate::state::App;
 use ::app::address::{Address, Page};
-use axum::extract::{Query, Request, State};
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::extract::{ConnectInfo, Query, Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 use holdfast::RoomId;
@@ -101,7 +101,14 @@ pub async fn show(State(app): State<App>, request: Request) -> Response {
 }
 
 /// `POST /new`: makes a room and goes there.
-pub async fn start_call(State(app): State<App>) -> Response {
+pub async fn start_call(
+    State(app): State<App>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+) -> Response {
+    if !app.throttle.request(app.throttle.address_of(peer.ip(), &headers)) {
+        return Problem::TooManyRequests.into_response();
+    }
     match new_room(&app).await {
         Ok(room) => Redirect::to(&format!("/r/{room}")).into_response(),
         Err(problem) => problem.into_response(),

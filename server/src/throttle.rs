@@ -6,7 +6,7 @@ use axum::http::HeaderMap;
 use holdfast::Millis;
 use holdfast::bucket::Bucket;
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 
 /// Addresses remembered before those that did nothing lately are forgotten.
@@ -62,9 +62,11 @@ impl Throttle {
         let mut address = peer.to_canonical();
         if self.0.trusted.contains(&address) {
             let chain = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
-            let hops: Vec<IpAddr> =
-                chain.flat_map(|text| text.split(',')).filter_map(|hop| hop.trim().parse().ok()).collect();
-            let outside = hops.iter().rev().map(IpAddr::to_canonical).find(|hop| !self.0.trusted.contains(hop));
+            let hops: Vec<&str> = chain.flat_map(|text| text.split(',')).map(str::trim).collect();
+            // From the right: a hop we cannot read ends the part that our proxies wrote.
+            let read = |hop: &&str| hop.parse().or_else(|_| hop.parse::<SocketAddr>().map(|at| at.ip())).ok();
+            let mut known = hops.iter().rev().map_while(read).map(|hop: IpAddr| hop.to_canonical());
+            let outside = known.find(|hop| !self.0.trusted.contains(hop));
             address = outside.unwrap_or(address);
         }
         match address {

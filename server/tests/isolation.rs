@@ -93,3 +93,37 @@ async fn with_the_log_away_nothing_is_acknowledged_and_nothing_is_lost() {
     ana.send(&chat(1, "kept")).await;
     ana.ack(1).await;
 }
+
+#[tokio::test]
+async fn a_long_history_of_long_messages_reaches_whoever_comes_late() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let store = EmbeddedStore::open(dir.path()).expect("opens");
+    let hall = room("long-history");
+    let text = "x".repeat(3_000);
+    let body = holdfast::wire::Body::new(&text).expect("valid");
+    let appends: Vec<_> = (0..900)
+        .map(|n| {
+            let (peer, name) = (holdfast::PeerId::from_bits(n), holdfast::wire::Name::new("Ana").expect("valid"));
+            let id = support::chat_id(n);
+            store.append(&hall, Entry::Chat { id, peer, name, body: body.clone(), at: holdfast::Millis::ZERO })
+        })
+        .collect();
+    for append in appends {
+        append.await.expect("stored");
+    }
+    let config = Config::for_test(dir.path().to_owned());
+    let server = Running::start_with(config, Arc::new(store.clone()), Arc::new(store)).await.expect("starts");
+    let mut late = join(&server, "long-history", "Late").await;
+    let mut next = 1;
+    late.until(|msg| match msg {
+        ServerMsg::Event { offset, .. } => {
+            assert_eq!(offset.seq, next, "in order and without a gap");
+            next += 1;
+            None
+        }
+        ServerMsg::CaughtUp { .. } => Some(()),
+        _ => None,
+    })
+    .await;
+    assert_eq!(next - 1, 901, "the history and the own coming");
+}

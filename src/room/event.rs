@@ -128,7 +128,7 @@ pub enum RoomEffect {
         /// Entries after this one follow.
         from: Offset,
     },
-    /// Close a socket; no further event of it counts.
+    /// Close a socket; whoever runs this drops what it said before it hears so.
     Close {
         /// The socket.
         conn: ConnId,

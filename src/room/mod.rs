@@ -62,8 +62,9 @@ enum Role {
     Watcher,
     /// Waits for its `Joined` entry to be folded.
     Joining { peer: PeerId, hello: Box<Hello> },
-    /// Has this seat; entries up to `sent` were sent. Not live while a page is being read for it.
-    Seated { peer: PeerId, sent: u64, reading: bool },
+    /// Has this seat; entries up to `sent` were sent. Not live while a page is being read for it: `reading` is the
+    /// head of the log when that page was asked for.
+    Seated { peer: PeerId, sent: u64, reading: Option<u64> },
 }
 
 /// The state machine of one room on one server node.
@@ -165,6 +166,7 @@ impl Room {
             }
             ClientMsg::State { media } => effects.extend(self.set_media(peer, media)),
             ClientMsg::Range { after } => effects.extend(self.range(conn, after)),
+            ClientMsg::Leave if self.members.get(&peer).is_some_and(|member| member.leaving.is_some()) => {}
             ClientMsg::Leave => effects.push(self.give_up(now, peer, LeaveReason::Left)),
             ClientMsg::Ping { .. } => {} // Answered above.
         }
@@ -179,7 +181,9 @@ impl Room {
     fn heard(&mut self, now: Millis, conn: ConnId) -> Vec<RoomEffect> {
         let Some(Role::Seated { peer, .. }) = self.conns.get(&conn) else { return vec![] };
         let peer = *peer;
-        let Some(member) = self.members.get_mut(&peer) else { return vec![] };
+        let Some(member) = self.members.get_mut(&peer).filter(|member| member.conn() == Some(conn)) else {
+            return vec![]; // A newer socket has the seat.
+        };
         let was_silent = matches!(member.link, Link::Silent { .. });
         member.link = Link::Here { conn, heard: now };
         if was_silent { self.announce(peer, true) } else { vec![] }
@@ -234,7 +238,8 @@ impl Room {
                 if let (AppendOutcome::Busy | AppendOutcome::Away, Some(member)) =
                     (outcome, self.members.get_mut(&peer))
                 {
-                    member.leaving = Some(now.plus(2_000));
+                    // Whoever came back meanwhile stays.
+                    member.leaving = if member.is_here() { None } else { Some(now.plus(2_000)) };
                 }
                 vec![]
             }
@@ -308,7 +313,7 @@ impl Room {
     }
 
     fn live_conns(&self) -> Vec<ConnId> {
-        let live = |role: &Role| matches!(role, Role::Seated { reading: false, .. });
+        let live = |role: &Role| matches!(role, Role::Seated { reading: None, .. });
         self.conns.iter().filter(|(_, role)| live(role)).map(|(conn, _)| *conn).collect()
     }
 

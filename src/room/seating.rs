@@ -41,7 +41,7 @@ impl Room {
         let member = self.members.get_mut(&peer).expect("the caller looked the member up");
         let (old, was_here, old_media) = (member.conn(), member.is_here(), member.media);
         member.link = Link::Here { conn, heard: now };
-        member.media = hello.media;
+        (member.media, member.leaving) = (hello.media, None);
         let mut effects = vec![];
         if let Some(old) = old {
             effects.extend(self.close(old, CloseCode::Replaced));
@@ -69,6 +69,15 @@ impl Room {
             Role::Joining { peer: theirs, hello } if *theirs == peer => Some((*conn, hello.clone())),
             Role::Joining { .. } | Role::Watcher | Role::Seated { .. } => None,
         });
+        if let Some(member) = self.members.get_mut(&peer) {
+            // Stored twice, because the first socket died while it waited: the seat is taken already.
+            let Some((conn, hello)) = waiting else { return vec![] };
+            let old = member.conn().filter(|old| *old != conn);
+            member.link = Link::Here { conn, heard: now };
+            let mut effects = old.map(|old| self.close(old, CloseCode::Replaced)).unwrap_or_default();
+            effects.extend(self.seat(conn, peer, &hello, true));
+            return effects;
+        }
         let link = match &waiting {
             Some((conn, _)) => Link::Here { conn: *conn, heard: now },
             None => Link::Away { since: if self.loaded { now } else { at } },
@@ -106,7 +115,7 @@ impl Room {
         if resync {
             effects.push(RoomEffect::Send { to: vec![conn], msg: ServerMsg::Resync { from } });
         }
-        self.conns.insert(conn, Role::Seated { peer, sent: from.seq, reading: true });
+        self.conns.insert(conn, Role::Seated { peer, sent: from.seq, reading: Some(head.seq) });
         effects.push(RoomEffect::Read { conn, after: from });
         effects
     }
@@ -115,7 +124,7 @@ impl Room {
     pub(super) fn range(&mut self, conn: ConnId, after: Offset) -> Vec<RoomEffect> {
         let head = self.head();
         let Some(Role::Seated { sent, reading, .. }) = self.conns.get_mut(&conn) else { return vec![] };
-        if *reading {
+        if reading.is_some() {
             return vec![]; // A page is on its way already.
         }
         let mut effects = vec![];
@@ -126,7 +135,7 @@ impl Room {
             effects.push(RoomEffect::Send { to: vec![conn], msg: ServerMsg::Resync { from } });
             from
         };
-        (*sent, *reading) = (from.seq, true);
+        (*sent, *reading) = (from.seq, Some(head.seq));
         effects.push(RoomEffect::Read { conn, after: from });
         effects
     }
@@ -142,16 +151,17 @@ impl Room {
                 effects.push(RoomEffect::Send { to: vec![conn], msg: ServerMsg::Event { offset, entry } });
             }
         }
-        if *sent < head.seq && !effects.is_empty() {
-            effects.push(RoomEffect::Read { conn, after: Offset { epoch: head.epoch, seq: *sent } });
-            return effects;
-        }
-        *reading = false;
         let at = Offset { epoch: head.epoch, seq: *sent };
         if *sent < head.seq {
-            // The log does not give what it gave before: closing makes them resume, silence would lose entries.
-            return self.close(conn, CloseCode::Internal);
+            if effects.is_empty() && reading.is_some_and(|asked| *sent < asked) {
+                // The log does not give what it has: closing makes them resume, silence would lose entries.
+                return self.close(conn, CloseCode::Internal);
+            }
+            *reading = Some(head.seq);
+            effects.push(RoomEffect::Read { conn, after: at });
+            return effects;
         }
+        *reading = None;
         effects.push(RoomEffect::Send { to: vec![conn], msg: ServerMsg::CaughtUp { at } });
         effects
     }
@@ -161,7 +171,7 @@ impl Room {
         match self.members.get_mut(&peer) {
             Some(member) if member.conn() == Some(conn) => {
                 let was_here = member.is_here();
-                member.link = Link::Away { since: now };
+                member.link = Link::Away { since: if was_here { now } else { member.last_sign() } };
                 if was_here { self.announce(peer, false) } else { vec![] }
             }
             Some(_) | None => vec![], // A newer socket has the seat, or nobody.

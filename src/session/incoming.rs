@@ -34,7 +34,9 @@ impl Session {
                 vec![]
             }
             ServerMsg::Resync { from } => {
-                self.log = from;
+                if from.epoch != self.log.epoch || from.seq > self.log.seq {
+                    self.log = from; // Behind a `welcome` the head it told stays: what follows is history.
+                }
                 self.inbox = Inbox::after(from.seq);
                 self.chat.forget_stored();
                 vec![]
@@ -86,7 +88,7 @@ impl Session {
         let first = self.phase != Phase::InCall;
         self.phase = Phase::InCall;
         (self.lobby, self.seat_by) = (None, None);
-        if self.inbox.last() == 0 {
+        if self.inbox.last() == 0 || welcome.head.epoch != self.log.epoch {
             self.history = welcome.head.seq;
         }
         if welcome.from.seq != self.inbox.last() || welcome.from.epoch != self.log.epoch {

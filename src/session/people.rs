@@ -125,7 +125,10 @@ impl Session {
 
     /// `base` is the time they joined: no later than the time their `welcome` tells them to number their calls from.
     fn somebody_joined(&mut self, now: Millis, base: Millis, seat: Seat) -> Vec<Effect> {
-        let mut effects = self.part(seat.peer);
+        if self.people.contains_key(&seat.peer) {
+            return vec![]; // Stored twice: a real return has its leaving before it.
+        }
+        let mut effects = vec![];
         let text = format!("{} joined.", seat.name.as_str());
         // They call us: whoever comes later offers.
         if self.add(now, base, seat) {

@@ -156,7 +156,7 @@ pub struct IceServer {
 pub struct Welcome {
     /// Your seat.
     pub peer: PeerId,
-    /// Opens the same seat again; replaces every earlier token.
+    /// Opens the same seat again, for a day; keep the newest.
     pub token: Token,
     /// True when the seat was kept: the others never saw you leave, and your peer connections still count.
     pub resumed: bool,

@@ -10,7 +10,7 @@ use redb::{Database, Durability, ReadableDatabase, ReadableTable, TableDefinitio
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -44,12 +44,14 @@ enum Done {
     Create(oneshot::Sender<Result<bool, LogError>>, bool),
 }
 
+/// The open file; none while it could not be opened again after a failure.
+type Shared = Arc<RwLock<Option<Database>>>;
 type Wakes = Arc<Mutex<HashMap<RoomId, watch::Sender<u64>>>>;
 
 /// The store. Cheap to clone; the writer ends when the last clone is dropped.
 #[derive(Clone)]
 pub struct EmbeddedStore {
-    db: Arc<Database>,
+    db: Shared,
     jobs: mpsc::Sender<Job>,
     wakes: Wakes,
 }
@@ -60,18 +62,19 @@ impl EmbeddedStore {
     /// # Errors
     /// When the file cannot be opened: no rights, disk full, another server has it, or it is not ours.
     pub fn open(dir: &Path) -> Result<Self, redb::Error> {
-        let db = Database::builder().set_cache_size(CACHE_BYTES).create(dir.join("holdfast.redb"))?;
+        let path = dir.join("holdfast.redb");
+        let db = open_file(&path)?;
         let tx = db.begin_write()?;
         tx.open_table(ROOMS)?;
         tx.open_table(ENTRIES)?;
         tx.open_table(CHAT_IDS)?;
         tx.commit()?;
         let (jobs, waiting) = mpsc::channel(JOBS_WAITING);
-        let store = Self { db: Arc::new(db), jobs, wakes: Wakes::default() };
+        let store = Self { db: Arc::new(RwLock::new(Some(db))), jobs, wakes: Wakes::default() };
         let (db, wakes) = (Arc::clone(&store.db), Arc::clone(&store.wakes));
         std::thread::Builder::new()
             .name("log-writer".into())
-            .spawn(move || write_jobs(&db, waiting, &wakes))
+            .spawn(move || write_jobs(&path, &db, waiting, &wakes))
             .map_err(|error| redb::Error::Io(std::io::Error::other(error)))?;
         Ok(store)
     }
@@ -82,7 +85,11 @@ impl EmbeddedStore {
     ) -> BoxFuture<'static, Result<T, LogError>> {
         let db = Arc::clone(&self.db);
         async move {
-            let done = tokio::task::spawn_blocking(move || read(&db)).await;
+            let done = tokio::task::spawn_blocking(move || {
+                let open = db.read().unwrap_or_else(PoisonError::into_inner);
+                open.as_ref().map_or(Err(redb::Error::DatabaseClosed), read)
+            })
+            .await;
             done.map_err(|_| LogError::Away)?.map_err(|error| {
                 tracing::error!(%error, "the store could not be read");
                 LogError::Away
@@ -206,7 +213,7 @@ fn read_entries(db: &Database, room: &RoomId, after: u64, limit: usize) -> Resul
 }
 
 /// The writer: takes what waits, writes it in one transaction, and answers once it is on disk.
-fn write_jobs(db: &Database, mut waiting: mpsc::Receiver<Job>, wakes: &Wakes) {
+fn write_jobs(path: &Path, db: &Shared, mut waiting: mpsc::Receiver<Job>, wakes: &Wakes) {
     let mut jobs = Vec::new();
     while let Some(first) = waiting.blocking_recv() {
         jobs.push(first);
@@ -216,15 +223,32 @@ fn write_jobs(db: &Database, mut waiting: mpsc::Receiver<Job>, wakes: &Wakes) {
             jobs.push(next);
         }
         let mut done = Vec::with_capacity(jobs.len());
-        match commit_jobs(db, &mut jobs, &mut done) {
+        let committed = match db.read().unwrap_or_else(PoisonError::into_inner).as_ref() {
+            Some(db) => commit_jobs(db, &mut jobs, &mut done),
+            None => Err(redb::Error::DatabaseClosed),
+        };
+        match committed {
             Ok(()) => done.into_iter().for_each(|one| announce(one, wakes)),
             Err(error) => {
                 // Dropping the replies tells every caller that the log is away; nothing was acknowledged.
                 tracing::error!(%error, "the log could not be written");
                 jobs.clear();
+                drop(done);
+                reopen(path, db);
             }
         }
     }
+}
+
+fn open_file(path: &Path) -> Result<Database, redb::Error> {
+    Ok(Database::builder().set_cache_size(CACHE_BYTES).create(path)?)
+}
+
+/// After a failed write the store trusts nothing it has open: the file is opened again, now or at the next write.
+fn reopen(path: &Path, db: &Shared) {
+    let mut open = db.write().unwrap_or_else(PoisonError::into_inner);
+    *open = None; // First, because it holds the file's lock.
+    *open = open_file(path).ok();
 }
 
 fn commit_jobs(db: &Database, jobs: &mut Vec<Job>, done: &mut Vec<Done>) -> Result<(), redb::Error> {

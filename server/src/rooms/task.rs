@@ -22,6 +22,9 @@ const LINGER: Duration = Duration::from_secs(5);
 /// The longest the log may take before it counts as away.
 const LOG_DEADLINE: Duration = Duration::from_secs(2);
 
+/// What a message adds to its entry, at most.
+const ENVELOPE_BYTES: usize = 128;
+
 /// Entries that were read, in order.
 type Page = Vec<(Offset, Entry)>;
 
@@ -119,6 +122,17 @@ async fn within<T>(work: BoxFuture<'static, Result<T, LogError>>) -> Result<T, L
     tokio::time::timeout(LOG_DEADLINE, work).await.unwrap_or(Err(LogError::Away))
 }
 
+/// As much of a page as fits half of a socket's queue; the rest is asked for again.
+fn fitting(page: Page) -> Page {
+    let mut bytes = 0;
+    let fits = |(_, entry): &(Offset, Entry)| {
+        let first = bytes == 0;
+        bytes += encode(entry).len() + ENVELOPE_BYTES;
+        first || bytes <= Limits::SEND_QUEUE_BYTES / 2
+    };
+    page.into_iter().take_while(fits).collect()
+}
+
 /// Tells everyone who still knocks to come back.
 async fn turn_away(events: &mut mpsc::Receiver<ToRoom>) {
     events.close();
@@ -135,6 +149,11 @@ fn refuse(event: ToRoom) {
 
 impl Task {
     fn handle(&mut self, event: RoomEvent) {
+        if let RoomEvent::Watch { conn } | RoomEvent::Hello { conn, .. } | RoomEvent::Message { conn, .. } = &event
+            && !self.conns.contains_key(conn)
+        {
+            return; // Said before it heard that it is closed.
+        }
         if let RoomEvent::Closed { conn } = &event {
             self.conns.remove(conn);
         }
@@ -161,12 +180,19 @@ impl Task {
                         effects.extend(self.room.handle(clock::now(), RoomEvent::Appended { ticket, outcome }));
                     }
                 }
-                RoomEffect::Read { conn, after } => {
-                    let page = within(self.parts.log.read(&self.id, after.seq, Limits::PAGE_ENTRIES));
-                    self.reads.push(Box::pin(async move { (conn, page.await) }));
-                }
+                RoomEffect::Read { conn, after } => self.read(conn, after),
             }
         }
+    }
+
+    /// Starts to read a page for a socket, once what it was sent before is written.
+    fn read(&self, conn: ConnId, after: Offset) {
+        let Some(outlet) = self.conns.get(&conn).map(|known| known.outlet.clone()) else { return };
+        let (log, id) = (Arc::clone(&self.parts.log), self.id.clone());
+        self.reads.push(Box::pin(async move {
+            outlet.drained().await;
+            (conn, within(log.read(&id, after.seq, Limits::PAGE_ENTRIES)).await.map(fitting))
+        }));
     }
 
     /// Starts an append; answers at once only if too many wait already.

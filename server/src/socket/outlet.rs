@@ -27,6 +27,7 @@ struct Queue {
 struct Shared {
     queue: Mutex<Queue>,
     more: Notify,
+    empty: Notify,
 }
 
 /// Both ends of the queue share it; a clone is another handle on the same queue.
@@ -43,6 +44,7 @@ impl Outlet {
         }
         if queue.frames.len() >= Limits::SEND_QUEUE || queue.bytes + frame.len() > Limits::SEND_QUEUE_BYTES {
             queue.frames = VecDeque::new();
+            self.0.empty.notify_one();
             queue.close = Some((CloseCode::SlowReader, CloseCode::SlowReader.text().into()));
         } else {
             queue.bytes += frame.len();
@@ -55,6 +57,21 @@ impl Outlet {
     pub fn close(&self, code: CloseCode, reason: String) {
         self.lock().close.get_or_insert((code, reason));
         self.0.more.notify_one();
+        self.0.empty.notify_one();
+    }
+
+    /// Waits until nothing waits to be written, or the socket is closed: whoever sends page after page goes at the
+    /// reader's pace. One waiter at a time.
+    pub async fn drained(&self) {
+        loop {
+            {
+                let queue = self.lock();
+                if queue.frames.is_empty() || queue.close.is_some() {
+                    return;
+                }
+            }
+            self.0.empty.notified().await;
+        }
     }
 
     /// Waits for the next thing to write. May be dropped and called again without loss.
@@ -73,6 +90,7 @@ impl Outlet {
             queue.bytes -= frame.len();
             if queue.frames.is_empty() {
                 queue.frames = VecDeque::new(); // An idle socket keeps no memory for its queue.
+                self.0.empty.notify_one();
             }
             return Some(Out::Frame(frame));
         }

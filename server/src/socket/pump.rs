@@ -49,6 +49,7 @@ pub(super) async fn run(ws: WebSocket, app: App, address: IpAddr, host: Arc<str>
     let messages = Bucket::new(clock::now(), Limits::MESSAGE_BURST, Limits::MESSAGES_PER_S);
     let mut pump = Pump { ws, app, conn, address, host, outlet: Outlet::default(), messages, room: None };
     let ended = pump.serve().await;
+    pump.outlet.close(CloseCode::Normal, String::new()); // Frees whoever waits for this reader.
     if let Some((_, room)) = pump.room.take() {
         let _ = room.send(ToRoom::Event(RoomEvent::Closed { conn })).await;
     }
@@ -102,7 +103,11 @@ impl Pump {
                             return end(CloseCode::TooFast);
                         }
                     }
-                    Some(Ok(Message::Close(_))) | None => return None,
+                    Some(Ok(Message::Close(_))) => {
+                        let _ = timeout(LINGER, self.ws.recv()).await; // Writes the answer to the close.
+                        return None;
+                    }
+                    None => return None,
                     Some(Err(error)) => return close_for(&error).and_then(end),
                 },
                 () = tokio::time::sleep_until(deadline) => {

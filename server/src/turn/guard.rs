@@ -34,6 +34,11 @@ use turn::proto::channum::ChannelNumber;
 /// A nonce is good for this long.
 const NONCE_S: u64 = 3_600;
 
+/// Allocations of everyone together: each is a socket, and the web server needs some too.
+const ALLOCATIONS: usize = 512;
+/// Allocations of one address: seats cost nothing, so their quota alone would bound nothing.
+const ALLOCATIONS_PER_ADDRESS: usize = 128;
+
 /// What to do with a datagram.
 pub(super) enum Verdict {
     /// Give it to the library; a request comes with the nonce it was made with.
@@ -76,8 +81,12 @@ impl Guard {
         from: SocketAddr,
         asking: &str,
     ) -> bool {
+        let of_address = |known: &&AllocationInfo| known.five_tuple.src_addr.ip() == from.ip();
+        let of_seat = |known: &&AllocationInfo| owner(&known.username) == asking;
         !allocations.values().any(|known| known.five_tuple.src_addr == from)
-            && allocations.values().filter(|known| owner(&known.username) == asking).count() >= self.quota
+            && (allocations.len() >= ALLOCATIONS
+                || allocations.values().filter(of_address).count() >= ALLOCATIONS_PER_ADDRESS
+                || allocations.values().filter(of_seat).count() >= self.quota)
     }
 
     /// Judges a datagram.
