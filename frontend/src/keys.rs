@@ -2,7 +2,7 @@
 
 use crate::inbox::Inbox;
 use crate::listener::Listener;
-use holdfast::session::{Key, shortcut};
+use holdfast::session::{Intent, Key, shortcut};
 use wasm_bindgen::JsCast;
 use web_sys::{HtmlElement, KeyboardEvent};
 
@@ -19,7 +19,7 @@ pub(crate) fn listen(inbox: &Inbox) -> Option<Listener> {
             repeats: event.repeat(),
         };
         if let Some(intent) = shortcut(key) {
-            inbox.intend(intent);
+            inbox.intend(Intent::Shortcut(Box::new(intent)));
         }
     }))
 }

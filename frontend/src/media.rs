@@ -1,5 +1,6 @@
 //! The own microphone and camera, and the devices there are.
 
+use crate::clock;
 use crate::inbox::Inbox;
 use crate::js;
 use crate::listener::Listener;
@@ -10,6 +11,9 @@ use std::rc::Rc;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{MediaDeviceInfo, MediaDeviceKind, MediaDevices, MediaStream, MediaStreamConstraints, MediaStreamTrack};
+
+/// A refusal that took longer than this came from a person and not from a setting.
+const ANSWERED_MS: u64 = 500;
 
 /// A running track and the listener that says when it ends.
 struct Running {
@@ -78,9 +82,16 @@ impl Media {
         wasm_bindgen_futures::spawn_local(async move {
             let Capture { audio, video } = capture;
             let both = audio.is_some() && video.is_some();
+            let began = clock::now();
             let asked = get_user_media(audio.as_ref(), video.as_ref()).await;
             match asked {
                 Ok(stream) => media.take(&stream),
+                // It took a person's time: they answered for both, and are not asked twice more.
+                Err(MediaProblem::Denied) if both && clock::now().since(began) > ANSWERED_MS => {
+                    for kind in [MediaKind::Audio, MediaKind::Video] {
+                        media.inbox.post(Event::Media(MediaEvent::Failed(kind, MediaProblem::Denied)));
+                    }
+                }
                 // A failure of both names neither: ask for each, so that one may work without the other.
                 Err(_) if both => {
                     media.capture_one(MediaKind::Audio, audio.as_ref(), None).await;

@@ -89,13 +89,23 @@ async fn play(video: HtmlVideoElement, unmute: Rc<RefCell<Vec<Listener>>>) {
     }
     let Some(document) = document() else { return };
     if unmute.borrow().is_empty() {
-        let listen = |name| {
-            Listener::new(&document, name, |_| {
-                for video in videos() {
-                    video.set_muted(false);
+        let listen = |name| Listener::new(&document, name, |_| let_sound_in());
+        *unmute.borrow_mut() = vec![listen("pointerup"), listen("click"), listen("keydown")];
+    }
+}
+
+/// A gesture: sound may play from now on. One that does not count as a gesture leaves the picture running.
+fn let_sound_in() {
+    for video in videos().into_iter().filter(|video| video.muted()) {
+        video.set_muted(false);
+        let Ok(playing) = video.play() else { continue };
+        wasm_bindgen_futures::spawn_local(async move {
+            if JsFuture::from(playing).await.is_err() {
+                video.set_muted(true);
+                if let Ok(again) = video.play() {
+                    let _ = JsFuture::from(again).await;
                 }
-            })
-        };
-        *unmute.borrow_mut() = vec![listen("pointerdown"), listen("keydown")];
+            }
+        });
     }
 }

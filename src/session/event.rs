@@ -90,6 +90,10 @@ pub enum Intent {
     ToggleChat,
     /// Show or hide the keyboard shortcuts.
     ToggleHelp,
+    /// What a shortcut key stands for.
+    Shortcut(Box<Intent>),
+    /// Switch the single-key shortcuts off or on.
+    ToggleShortcuts,
     /// Close whatever lies over the call.
     Escape,
     /// Copy the link to this room.

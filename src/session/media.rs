@@ -128,7 +128,8 @@ impl Media {
 
     pub(super) fn choose(&mut self, kind: MediaKind, id: String) -> Vec<Effect> {
         self.input(kind).device = Some(id).filter(|id| !id.is_empty());
-        if self.input(kind).wanted { self.restart(kind) } else { vec![] }
+        let input = self.input(kind);
+        if input.wanted || input.running { self.restart(kind) } else { vec![] } // A muted one stays muted.
     }
 
     pub(super) fn choose_speaker(&mut self, id: String) -> Vec<Effect> {
@@ -160,6 +161,12 @@ impl Media {
 
 impl Session {
     pub(super) fn media_event(&mut self, now: Millis, event: MediaEvent) -> Vec<Effect> {
+        match &event {
+            // An answer to a question asked before the person left.
+            MediaEvent::Started(kind, _) if !self.wants_devices() => return vec![Effect::Release(*kind)],
+            MediaEvent::Failed(..) | MediaEvent::Ended(_) if !self.wants_devices() => return vec![],
+            _ => {}
+        }
         let before = self.media.state();
         let mut effects = match event {
             MediaEvent::Started(kind, id) => self.media.started(kind, id),
@@ -188,7 +195,13 @@ impl Session {
             return self.media.restart(kind); // The chosen device is gone: the usual one will do.
         }
         input.problem = Some(problem);
-        if input.wanted { self.notify(now, problem.advice(kind)) } else { vec![] }
+        let wanted = input.wanted;
+        // What is said to be off is off: the device used before must not go on.
+        let mut effects = vec![Effect::Release(kind)];
+        if wanted {
+            effects.extend(self.notify(now, problem.advice(kind)));
+        }
+        effects
     }
 
     fn device_ended(&mut self, now: Millis, kind: MediaKind) -> Vec<Effect> {
@@ -218,7 +231,7 @@ impl Session {
             (false, _) => vec![Effect::Mute],
             (true, false) => self.media.restart(MediaKind::Audio),
         };
-        let text = if self.media.microphone.wanted { "Microphone on." } else { "Microphone off." };
+        let text = self.media.microphone.state().words(MediaKind::Audio);
         self.announce(text);
         effects.extend(self.tell_media(before));
         effects
@@ -234,7 +247,7 @@ impl Session {
             input.running = false;
             vec![Effect::Release(MediaKind::Video)]
         };
-        let text = if self.media.camera.wanted { "Camera on." } else { "Camera off." };
+        let text = self.media.camera.state().words(MediaKind::Video);
         self.announce(text);
         effects.extend(self.tell_media(before));
         effects

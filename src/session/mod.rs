@@ -61,6 +61,7 @@ pub struct Session {
     notices: Vec<Notice>,
     announcement: (u64, String),
     help_open: bool,
+    keys_off: bool,
     utc_offset_min: i32,
     rng: Rng,
 }
@@ -92,6 +93,7 @@ impl Session {
             notices: vec![],
             announcement: (0, String::new()),
             help_open: false,
+            keys_off: false,
             utc_offset_min: 0,
             rng,
         }
@@ -148,6 +150,7 @@ impl Session {
             chat_open: self.chat.is_open(),
             unread: self.chat.unread(),
             help_open: self.help_open,
+            keys_off: self.keys_off,
             utc_offset_min: self.utc_offset_min,
             devices: self.media.devices(),
             notices: self.notices.clone(),
@@ -207,17 +210,25 @@ impl Session {
             }
             Intent::Join(name) => self.join(now, &name),
             Intent::Leave => self.leave(now),
+            Intent::ToggleMicrophone | Intent::ToggleCamera if !self.wants_devices() => vec![],
             Intent::ToggleMicrophone => self.toggle_microphone(),
             Intent::ToggleCamera => self.toggle_camera(),
             Intent::ChooseDevice(kind, id) => self.media.choose(kind, id),
             Intent::ChooseSpeaker(id) => self.media.choose_speaker(id),
             Intent::Say(text) => self.say(now, &text),
+            Intent::ToggleChat if self.phase != Phase::InCall => vec![],
             Intent::ToggleChat => {
                 self.chat.toggle();
                 vec![]
             }
             Intent::ToggleHelp => {
                 self.help_open = !self.help_open && self.phase == Phase::InCall;
+                vec![]
+            }
+            Intent::Shortcut(what) if self.keys_off && *what != Intent::Escape => vec![],
+            Intent::Shortcut(what) => self.intent(now, *what),
+            Intent::ToggleShortcuts => {
+                self.keys_off = !self.keys_off;
                 vec![]
             }
             Intent::Escape => {
@@ -234,6 +245,11 @@ impl Session {
                 vec![]
             }
         }
+    }
+
+    /// Whether a camera or microphone has any business running.
+    pub(super) const fn wants_devices(&self) -> bool {
+        self.room.is_some() && matches!(self.phase, Phase::Lobby | Phase::Joining | Phase::InCall)
     }
 
     fn join(&mut self, now: Millis, name: &str) -> Vec<Effect> {

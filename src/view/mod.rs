@@ -119,6 +119,22 @@ pub enum DeviceState {
     Failed(MediaProblem),
 }
 
+impl DeviceState {
+    /// How it is, as screen readers say it after a switch.
+    #[must_use]
+    pub const fn words(self, kind: MediaKind) -> &'static str {
+        match (self, kind) {
+            (Self::On, MediaKind::Audio) => "Microphone on.",
+            (Self::On, MediaKind::Video) => "Camera on.",
+            (Self::Off, MediaKind::Audio) => "Microphone off.",
+            (Self::Off, MediaKind::Video) => "Camera off.",
+            (Self::Starting, MediaKind::Audio) => "Starting the microphone.",
+            (Self::Starting, MediaKind::Video) => "Starting the camera.",
+            (Self::Failed(problem), _) => problem.advice(kind),
+        }
+    }
+}
+
 /// A device one can choose.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Device {
@@ -326,6 +342,8 @@ pub struct CallView {
     pub unread: usize,
     /// The keyboard shortcuts are shown.
     pub help_open: bool,
+    /// The person has switched the single-key shortcuts off.
+    pub keys_off: bool,
     /// Minutes by which the person's clock is ahead of UTC.
     pub utc_offset_min: i32,
     /// Devices to choose from.
@@ -361,7 +379,6 @@ impl CallView {
                 };
                 format!("Reconnecting to the server. The call goes on.{waiting}")
             }
-            (Phase::Joining, LinkView::Offline { .. }) => "The server does not answer. Trying again…".into(),
             _ => String::new(),
         }
     }

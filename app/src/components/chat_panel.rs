@@ -5,10 +5,13 @@ use super::icon::{Glyph, Icon};
 use crate::call::use_call;
 use holdfast::Limits;
 use holdfast::session::Intent;
+use holdfast::wire::Body;
 use leptos::prelude::*;
 
 /// Characters left from which on the counter shows.
 const COUNTER_FROM: usize = 500;
+/// Pixels from the end of the log within which new messages are followed.
+const NEAR_END_PX: i32 = 48;
 
 /// Beside the stage, or over it on a narrow screen.
 #[component]
@@ -22,12 +25,21 @@ pub(crate) fn ChatPanel() -> impl IntoView {
             log.set_scroll_top(log.scroll_height());
         }
     };
-    Effect::new(move |_| {
-        let (_, open) = (chat.read().len(), open.get());
-        if open {
+    let at_end = StoredValue::new(true);
+    Effect::new(move |was_open: Option<bool>| {
+        let mine = chat.read().last().is_some_and(|line| line.offset.is_none());
+        let open = open.get();
+        // Whoever reads back is left in peace.
+        if open && (was_open != Some(true) || mine || at_end.get_value()) {
             request_animation_frame(scroll);
         }
+        open
     });
+    let on_scroll = move |_| {
+        if let Some(log) = log.get_untracked() {
+            at_end.set_value(log.scroll_top() + log.client_height() + NEAR_END_PX >= log.scroll_height());
+        }
+    };
     view! {
         <aside class="chat" id="chat" aria-label="Chat panel" hidden=move || !open.get()>
             <div class="chat-head">
@@ -37,7 +49,7 @@ pub(crate) fn ChatPanel() -> impl IntoView {
                 </button>
             </div>
             // Announced by the announcer, in one sentence each, so the log itself stays quiet.
-            <div class="chat-log" role="log" aria-label="Chat" aria-live="off" tabindex="0" node_ref=log>
+            <div class="chat-log" role="log" aria-label="Chat" aria-live="off" tabindex="0" node_ref=log on:scroll=on_scroll>
                 <Show when=move || chat.read().is_empty()>
                     <p class="chat-empty">"Messages stay in this room, also for people who come later."</p>
                 </Show>
@@ -73,9 +85,13 @@ fn ChatForm(open: Memo<bool>) -> impl IntoView {
         if text.trim().is_empty() || chars > Limits::CHAT_CHARS {
             return;
         }
+        // What will be refused stays in the field, under a notice that says why.
+        let kept = Body::new(&text).is_ok() && call.view.with_untracked(|view| view.pending() < Limits::OUTBOX);
         call.send(Intent::Say(text));
-        field.set_value("");
-        used.set(0);
+        if kept {
+            field.set_value("");
+            used.set(0);
+        }
     };
     let counter = move || format!("{} of {} characters", used.get(), Limits::CHAT_CHARS);
     view! {

@@ -47,7 +47,7 @@ pub(crate) fn Controls() -> impl IntoView {
             </button>
             <button
                 type="button"
-                class="control wide-only"
+                class="control"
                 aria-label="Keyboard shortcuts"
                 aria-expanded=move || help_open().to_string()
                 aria-keyshortcuts="?"

@@ -19,10 +19,10 @@ pub(crate) fn Lobby(room: RoomId, name: String) -> impl IntoView {
     let full = call.memo(|view| view.lobby.as_ref().is_some_and(|lobby| lobby.full));
     let link = call.part(|view| view.link);
     let who = call.part(|view| view.lobby.as_ref().map(LobbyView::summary));
-    let who = move || match (who(), link()) {
-        (Some(text), _) => text,
-        (None, LinkView::Offline { .. }) => "The server does not answer. Trying again…".into(),
-        (None, LinkView::Connecting | LinkView::Online) => format!("Room {room}"),
+    let who = move || match (link(), who()) {
+        (LinkView::Offline { .. }, _) => "The server does not answer. Trying again…".into(),
+        (LinkView::Connecting | LinkView::Online, Some(text)) => text,
+        (LinkView::Connecting | LinkView::Online, None) => format!("Room {room}"),
     };
     view! {
         <div class="lobby">

@@ -1,0 +1,73 @@
+//! The own microphone and camera follow the person: never on after leaving, never on against their word.
+
+use holdfast::session::{Effect, Entrance, Event, Intent, MediaEvent};
+use holdfast::view::{DeviceState, MediaKind, MediaProblem};
+use holdfast::wire::MediaState;
+use holdfast::{Millis, Session};
+
+const NOW: Millis = Millis::from_unix(1_800_000_000_000);
+
+fn in_the_lobby() -> Session {
+    let mut session = Session::new(1);
+    let room = "device-room".parse().expect("valid");
+    let _ = session.handle(NOW, Event::Entered(room, Entrance { name: "Ana".into(), ..Entrance::default() }));
+    session
+}
+
+fn media(session: &mut Session, event: MediaEvent) -> Vec<Effect> {
+    session.handle(NOW, Event::Media(event))
+}
+
+#[test]
+fn a_camera_that_starts_after_leaving_is_freed_at_once() {
+    let mut session = in_the_lobby();
+    let _ = session.handle(NOW, Event::Intent(Intent::Leave));
+    let effects = media(&mut session, MediaEvent::Started(MediaKind::Video, "cam".into()));
+    assert_eq!(effects, [Effect::Release(MediaKind::Video)]);
+    assert!(session.handle(NOW, Event::Intent(Intent::ToggleCamera)).is_empty(), "no key switches it on again");
+}
+
+#[test]
+fn what_is_said_to_have_failed_sends_nothing() {
+    let mut session = in_the_lobby();
+    let _ = media(&mut session, MediaEvent::Started(MediaKind::Audio, "mic".into()));
+    let _ = session.handle(NOW, Event::Intent(Intent::ChooseDevice(MediaKind::Audio, "other".into())));
+    let effects = media(&mut session, MediaEvent::Failed(MediaKind::Audio, MediaProblem::Denied));
+    assert!(effects.contains(&Effect::Release(MediaKind::Audio)), "the device used before is off too");
+    assert_eq!(session.view().me.microphone, DeviceState::Failed(MediaProblem::Denied));
+}
+
+#[test]
+fn a_microphone_chosen_while_muted_is_used_and_stays_muted() {
+    let mut session = in_the_lobby();
+    let _ = media(&mut session, MediaEvent::Started(MediaKind::Audio, "mic".into()));
+    let _ = session.handle(NOW, Event::Intent(Intent::ToggleMicrophone));
+    let effects = session.handle(NOW, Event::Intent(Intent::ChooseDevice(MediaKind::Audio, "other".into())));
+    assert!(matches!(&effects[..], [Effect::Capture(capture)] if capture.audio == Some(Some("other".into()))));
+    let effects = media(&mut session, MediaEvent::Started(MediaKind::Audio, "other".into()));
+    assert_eq!(effects, [Effect::Mute]);
+    assert_eq!(session.view().me.microphone, DeviceState::Off);
+}
+
+#[test]
+fn a_reload_never_switches_anything_on() {
+    let mut session = Session::new(1);
+    let room = "device-room".parse().expect("valid");
+    let token = holdfast::wire::Token::new("x").expect("valid");
+    let media = MediaState { audio: false, video: false };
+    let keepsake = Some(holdfast::session::Keepsake { token, name: "Ana".into(), media });
+    let effects = session.handle(NOW, Event::Entered(room, Entrance { keepsake, ..Entrance::default() }));
+    assert!(!effects.iter().any(|effect| matches!(effect, Effect::Capture(_))));
+    let me = session.view().me;
+    assert_eq!((me.microphone, me.camera), (DeviceState::Off, DeviceState::Off));
+}
+
+#[test]
+fn shortcuts_can_be_switched_off() {
+    let mut session = in_the_lobby();
+    let press = || Event::Intent(Intent::Shortcut(Box::new(Intent::ToggleMicrophone)));
+    let _ = session.handle(NOW, Event::Intent(Intent::ToggleShortcuts));
+    assert!(session.handle(NOW, press()).is_empty());
+    let _ = session.handle(NOW, Event::Intent(Intent::ToggleShortcuts));
+    assert_eq!(session.handle(NOW, press()), [Effect::Mute]);
+}
