@@ -5,11 +5,13 @@ use crate::inbox::Inbox;
 use crate::run::Browser;
 use crate::{keys, net};
 use futures::channel::mpsc;
+use futures::future::poll_fn;
 use futures::{FutureExt, StreamExt, select_biased};
 use gloo_timers::future::TimeoutFuture;
 use holdfast::session::Event;
 use holdfast::{CallView, Millis, Session};
 use leptos::prelude::{GetUntracked, RwSignal, Set, WithUntracked};
+use std::task::Poll;
 
 /// Events taken before the view is published, so that a burst redraws once.
 const BATCH: usize = 64;
@@ -35,12 +37,26 @@ pub(crate) async fn run(inbox: Inbox, mut events: mpsc::Receiver<Event>, view: R
             let Ok(next) = events.try_recv() else { break };
             browser.run(session.handle(clock::now(), next));
         }
+        let_others_run().await;
         let next = session.view();
         if view.with_untracked(|known| *known != next) {
             view.set(next);
         }
         debug_assert!(view.get_untracked().tiles.len() < holdfast::Limits::SEATS);
     }
+}
+
+/// Lets what the effects have started begin before the page is redrawn: the browser negotiates while we draw.
+async fn let_others_run() {
+    let mut waited = false;
+    poll_fn(|cx| {
+        if std::mem::replace(&mut waited, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 fn sleep_until(deadline: Option<Millis>) -> TimeoutFuture {
