@@ -262,6 +262,8 @@ async fn everyone_reads_the_same_messages_in_the_same_order() {
         }
         logs.push(log);
     }
+    let texts: std::collections::BTreeSet<&String> = logs[0].iter().map(|(_, text)| text).collect();
+    assert_eq!(texts.len(), 40, "every message once");
     assert!(logs.iter().all(|log| *log == logs[0]));
     assert!(logs[0].windows(2).all(|pair| pair[0].0 < pair[1].0));
 }
