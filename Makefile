@@ -17,6 +17,7 @@ test: setup-test ## Everything: format, lints, unit tests, simulator, server, WA
 	@scripts/test
 
 watch: setup ## Rebuild and reload on every change
+	@rm -f target/.release-built # The watched build goes to the same folder.
 	LEPTOS_HASH_FILES=false cargo leptos watch
 
 build: setup ## Build the release server and client
