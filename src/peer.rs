@@ -92,7 +92,6 @@ pub struct Peer {
     negotiation: Negotiation,
     path: Path,
     restarts: u8,
-    was_connected: bool,
     /// Whether the browser says that media can flow.
     up: bool,
     /// Which numbering both directions use: both sides take up the higher one, and then count from 1.
@@ -116,7 +115,6 @@ impl Peer {
             negotiation: Negotiation::new(manners),
             path: Path::Awaiting { until: now.plus(Limits::PC_FOLLOWER_EXTRA_MS) },
             restarts: 0,
-            was_connected: false,
             up: false,
             stream: base.as_unix(),
             sent: 0,
@@ -136,12 +134,6 @@ impl Peer {
     #[must_use]
     pub const fn epoch(&self) -> PcEpoch {
         self.epoch
-    }
-
-    /// Whether media flowed at any time before.
-    #[must_use]
-    pub const fn was_connected(&self) -> bool {
-        self.was_connected
     }
 
     /// Signals that wait for their acknowledgement.
@@ -191,7 +183,6 @@ impl Peer {
                 self.up = true;
                 self.path = Path::Connected;
                 self.restarts = 0;
-                self.was_connected = true;
                 vec![]
             }
             RtcEvent::Disconnected => {

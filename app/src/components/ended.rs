@@ -1,6 +1,6 @@
 //! After the call: why it ended and how to go on.
 
-use super::icon::{Glyph, Icon};
+use super::header::Header;
 use crate::call::use_call;
 use holdfast::RoomId;
 use holdfast::session::Intent;
@@ -18,9 +18,7 @@ pub(crate) fn Ended(room: RoomId) -> impl IntoView {
     let path = format!("/r/{room}");
     view! {
         <div class="lobby">
-            <header>
-                <a class="brand" href="/"><Icon glyph=Glyph::Brand />"Holdfast"</a>
-            </header>
+            <Header />
             <main class="ended">
                 <h1>{why}</h1>
                 <div class="ended-actions">

@@ -1,6 +1,7 @@
 //! The lobby: see yourself, choose devices, say your name, see who is inside.
 
 use super::devices::DeviceList;
+use super::header::Header;
 use super::icon::{Glyph, Icon};
 use super::input_button::InputButton;
 use super::notices::Notices;
@@ -26,9 +27,7 @@ pub(crate) fn Lobby(room: RoomId, name: String) -> impl IntoView {
     };
     view! {
         <div class="lobby">
-            <header>
-                <a class="brand" href="/"><Icon glyph=Glyph::Brand />"Holdfast"</a>
-            </header>
+            <Header />
             <main class="lobby-main">
                 <Preview />
                 <section class="lobby-side">

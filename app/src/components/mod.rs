@@ -6,6 +6,7 @@ pub(crate) mod chat_panel;
 pub(crate) mod controls;
 pub(crate) mod devices;
 pub(crate) mod ended;
+pub(crate) mod header;
 pub(crate) mod help;
 pub(crate) mod icon;
 pub(crate) mod input_button;

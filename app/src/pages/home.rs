@@ -1,5 +1,6 @@
 //! The first page: what it is, start a call, join one. Plain forms, so that it works before or without the client.
 
+use crate::components::header::Header;
 use crate::components::icon::{Glyph, Icon};
 use leptos::prelude::*;
 
@@ -11,9 +12,7 @@ pub(crate) fn HomePage(
 ) -> impl IntoView {
     view! {
         <div class="home">
-            <header>
-                <a class="brand" href="/"><Icon glyph=Glyph::Brand />"Holdfast"</a>
-            </header>
+            <Header />
             <main class="home-main">
                 <div>
                     <h1>"Video calls that hold on"</h1>

@@ -1,6 +1,6 @@
 //! The page for addresses that lead nowhere.
 
-use crate::components::icon::{Glyph, Icon};
+use crate::components::header::Header;
 use leptos::prelude::*;
 
 /// Any other path.
@@ -8,9 +8,7 @@ use leptos::prelude::*;
 pub(crate) fn NotFoundPage() -> impl IntoView {
     view! {
         <div class="lobby">
-            <header>
-                <a class="brand" href="/"><Icon glyph=Glyph::Brand />"Holdfast"</a>
-            </header>
+            <Header />
             <main class="ended">
                 <h1>"There is nothing at this address."</h1>
                 <p>"A room's link looks like /r/kavot-imure-sakem."</p>
