@@ -64,7 +64,9 @@ test('the lobby shows who is here, the devices and the name of last time', async
   await expect(bo.page.locator('#video-self')).toBeVisible();
   await bo.page.getByText('Camera, microphone and speaker').click();
   await expect(bo.page.getByRole('combobox', { name: 'Camera' }).locator('option').first()).toContainText('fake');
-  await expect.poll(() => bo.page.locator('#mic-meter').getAttribute('value').then(Number)).toBeGreaterThan(0);
+  // The fake microphone beeps once a second: looking once a second could miss every beep.
+  const level = () => bo.page.locator('#mic-meter').getAttribute('value').then(Number);
+  await expect.poll(level, { intervals: [70], timeout: 20_000 }).toBeGreaterThan(0);
   await bo.page.getByRole('textbox', { name: 'Your name' }).fill('Bo');
   await bo.button('Join').click();
   await bo.sees('Ana');
