@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::{mpsc, oneshot, watch};
 
 const ROOMS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("rooms");
@@ -22,6 +22,9 @@ const CHAT_IDS: TableDefinition<'_, (&str, &str), u64> = TableDefinition::new("c
 const JOBS_WAITING: usize = 4_096;
 /// Appends that share one fsync.
 const JOBS_A_COMMIT: usize = 512;
+/// How long a file that another server holds is waited for.
+const HANDOVER: Duration = Duration::from_secs(3);
+const HANDOVER_STEP: Duration = Duration::from_millis(20);
 /// Memory for cached pages, in bytes.
 const CACHE_BYTES: usize = 8 << 20;
 
@@ -57,13 +60,14 @@ pub struct EmbeddedStore {
 }
 
 impl EmbeddedStore {
-    /// Opens or creates the file `holdfast.redb` in `dir`.
+    /// Opens or creates the file `holdfast.redb` in `dir`. A server that is just going away may still hold it,
+    /// so a file in use is tried again for [`HANDOVER`], blocking.
     ///
     /// # Errors
     /// When the file cannot be opened: no rights, disk full, another server has it, or it is not ours.
     pub fn open(dir: &Path) -> Result<Self, redb::Error> {
         let path = dir.join("holdfast.redb");
-        let db = open_file(&path)?;
+        let db = open_when_free(&path)?;
         let tx = db.begin_write()?;
         tx.open_table(ROOMS)?;
         tx.open_table(ENTRIES)?;
@@ -244,6 +248,16 @@ fn open_file(path: &Path) -> Result<Database, redb::Error> {
     Ok(Database::builder().set_cache_size(CACHE_BYTES).create(path)?)
 }
 
+fn open_when_free(path: &Path) -> Result<Database, redb::Error> {
+    let until = Instant::now() + HANDOVER;
+    loop {
+        match open_file(path) {
+            Err(redb::Error::DatabaseAlreadyOpen) if Instant::now() < until => std::thread::sleep(HANDOVER_STEP),
+            opened => return opened,
+        }
+    }
+}
+
 /// After a failed write the store trusts nothing it has open: the file is opened again, now or at the next write.
 fn reopen(path: &Path, db: &Shared) {
     let mut open = db.write().unwrap_or_else(PoisonError::into_inner);
@@ -372,11 +386,7 @@ mod tests {
         let id = ChatId::mint(Millis::ZERO, &mut Rng::new(2));
         let store = EmbeddedStore::open(dir.path()).expect("opens");
         let offset = store.append(&room, chat(id, "kept")).await.expect("stored");
-        let (db, writer) = (Arc::downgrade(&store.db), store.jobs.downgrade());
         drop(store);
-        while db.strong_count() > 0 || writer.strong_count() > 0 {
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-        }
         let store = EmbeddedStore::open(dir.path()).expect("opens again");
         assert_eq!(store.head(&room).await, Ok(offset));
         assert_eq!(store.read(&room, 0, 10).await.map(|page| page.len()), Ok(1));
