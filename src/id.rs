@@ -144,6 +144,14 @@ impl ChatId {
     }
 }
 
+impl ChatId {
+    /// When its author's browser says it was minted.
+    #[must_use]
+    pub const fn minted_at(self) -> Millis {
+        Millis::from_unix((self.0 >> 80) as u64)
+    }
+}
+
 impl FromStr for ChatId {
     type Err = IdError;
     fn from_str(text: &str) -> Result<Self, IdError> {
@@ -214,6 +222,10 @@ number_id! {
 number_id! {
     /// A socket as the server knows it; never on the wire.
     ConnId
+}
+number_id! {
+    /// One server process, minted at random when it starts.
+    NodeId
 }
 number_id! {
     /// Which life of a room's log this is. It changes only when entries were lost.

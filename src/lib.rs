@@ -6,10 +6,13 @@
 //!
 //! Reading order, each module using only those before it:
 //! [`id`], [`time`], [`limits`], [`rng`] · [`wire`] · [`backoff`], [`bucket`], [`outbox`], [`inbox`] ·
-//! [`link`], [`negotiation`], [`speech`] · [`peer`], [`view`] · [`session`] (client root); and, apart, [`room`] (server root).
+//! [`link`], [`negotiation`], [`speech`] · [`peer`], [`view`] · [`session`] (client root); and, apart, [`room`] (server root)
+//! with what keeps its entries: [`breaker`], [`archiving`].
 //! `session` and `room` never name each other: they meet in `wire` and in the simulator.
 
+pub mod archiving;
 pub mod backoff;
+pub mod breaker;
 pub mod bucket;
 pub mod id;
 pub mod inbox;
@@ -26,7 +29,7 @@ pub mod time;
 pub mod view;
 pub mod wire;
 
-pub use id::{ChatId, ConnId, LogEpoch, Offset, PcEpoch, PeerId, RoomId, SocketEpoch};
+pub use id::{ChatId, ConnId, LogEpoch, NodeId, Offset, PcEpoch, PeerId, RoomId, SocketEpoch};
 pub use limits::Limits;
 pub use room::Room;
 pub use session::Session;

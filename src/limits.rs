@@ -46,6 +46,15 @@ impl Limits {
     /// A silent seat is given up after this long.
     pub const LEFT_AFTER_MS: u64 = 12_000;
 
+    /// How much longer a node waits before it gives up a seat that another node had.
+    pub const LEFT_ELSEWHERE_EXTRA_MS: u64 = 1_000;
+    /// A node tells the others this often who is with it.
+    pub const BEAT_MS: u64 = 2_000;
+    /// An append that failed for a reason that passes is tried again after this long.
+    pub const APPEND_AGAIN_MS: u64 = 2_000;
+    /// A node whose log began anew waits this long for another node to sign its own people in again.
+    pub const REJOIN_ELSEWHERE_MS: u64 = 3_000;
+
     /// A peer connection that is not up by then is rebuilt.
     pub const PC_CONNECT_WITHIN_MS: u64 = 10_000;
     /// A peer connection may be disconnected this long before it is restarted.
@@ -65,6 +74,20 @@ impl Limits {
     pub const OUTBOX: usize = 200;
     /// Chat messages a page keeps; older ones are read through the history.
     pub const CHAT_KEPT: usize = 1_000;
+    /// Chat messages a page keeps once its person has read back.
+    pub const CHAT_KEPT_BACK: usize = 5_000;
+    /// Bytes of messages in one `history`.
+    pub const HISTORY_BYTES: usize = 32 * 1024;
+    /// A message id may be minted this far ahead of the server's clock.
+    pub const ID_AHEAD_MS: u64 = 2 * 86_400_000;
+    /// The log knows the ids of messages at least this long; the archive is asked about older ones.
+    pub const ID_WINDOW_MS: u64 = 5 * 86_400_000;
+    /// How far the clocks of servers and pages may differ when ids are judged by their time.
+    pub const CLOCK_SLACK_MS: u64 = 5_000;
+    /// An answer to `history` that has not come by then is given up.
+    pub const HISTORY_WITHIN_MS: u64 = 8_000;
+    /// A message that the browser could not write down by then is sent all the same.
+    pub const KEEP_WITHIN_MS: u64 = 1_000;
     /// Entries of one page of history.
     pub const PAGE_ENTRIES: usize = 200;
     /// Appends of one room that wait for the log; at the limit a chat message is refused as busy.
@@ -102,3 +125,7 @@ const _: () = assert!(Limits::CHAT_BURST < Limits::MESSAGE_BURST);
 const _: () = assert!(Limits::OUTBOX < Limits::CHAT_BURST as usize);
 const _: () = assert!(Limits::SIGNALS_UNACKED < Limits::MESSAGE_BURST as usize);
 const _: () = assert!(Limits::FRAME_BYTES < Limits::SEND_QUEUE_BYTES);
+const _: () = assert!(Limits::BEAT_MS * 2 < Limits::AWAY_AFTER_MS);
+const _: () = assert!(Limits::CHAT_CHARS * 4 < Limits::HISTORY_BYTES);
+const _: () = assert!(Limits::HISTORY_BYTES < Limits::FRAME_BYTES);
+const _: () = assert!(Limits::CHAT_KEPT < Limits::CHAT_KEPT_BACK);

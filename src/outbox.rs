@@ -44,6 +44,16 @@ impl<K: PartialEq + Copy, V> Outbox<K, V> {
         self.items.iter()
     }
 
+    /// The same, to change them.
+    pub fn pending_mut(&mut self) -> impl Iterator<Item = &mut (K, V)> {
+        self.items.iter_mut()
+    }
+
+    /// The item with this id, to change it.
+    pub fn get_mut(&mut self, id: K) -> Option<&mut V> {
+        self.items.iter_mut().find(|(key, _)| *key == id).map(|(_, item)| item)
+    }
+
     /// How many items wait.
     #[must_use]
     pub fn len(&self) -> usize {

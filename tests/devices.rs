@@ -55,7 +55,7 @@ fn a_reload_never_switches_anything_on() {
     let room = "device-room".parse().expect("valid");
     let token = holdfast::wire::Token::new("x").expect("valid");
     let media = MediaState { audio: false, video: false };
-    let keepsake = Some(holdfast::session::Keepsake { token, name: "Ana".into(), media });
+    let keepsake = Some(holdfast::session::Keepsake { token, name: "Ana".into(), media, claim: 0 });
     let effects = session.handle(NOW, Event::Entered(room, Entrance { keepsake, ..Entrance::default() }));
     assert!(!effects.iter().any(|effect| matches!(effect, Effect::Capture(_))));
     let me = session.view().me;

@@ -1,8 +1,8 @@
 //! The wire protocol pinned: every message as JSON, every message there and back, and no bytes that panic.
 
 use holdfast::wire::{
-    Body, Candidate, ClientMsg, Entry, Hello, IceServer, LeaveReason, MediaState, Name, PROTOCOL_VERSION, Refusal,
-    Resume, Sdp, Seat, ServerMsg, Signal, Token, Welcome, decode, encode,
+    Body, Candidate, ClientMsg, Entry, Hello, IceServer, LeaveReason, MediaState, Name, PROTOCOL_VERSION, Past,
+    Refusal, Resume, Sdp, Seat, ServerMsg, Signal, Token, Welcome, decode, encode,
 };
 use holdfast::{ChatId, Limits, LogEpoch, Millis, Offset, PcEpoch, PeerId, RoomId};
 use proptest::prelude::*;
@@ -46,7 +46,14 @@ fn client_messages() -> Vec<ClientMsg> {
     let room: RoomId = "kavot-imure-sakem".parse().expect("valid");
     let token = Token::new("00.1.abc").expect("valid");
     let hello = |resume| {
-        ClientMsg::Hello(Hello { version: PROTOCOL_VERSION, room: room.clone(), name: name(), media: media(), resume })
+        ClientMsg::Hello(Hello {
+            version: PROTOCOL_VERSION,
+            room: room.clone(),
+            name: name(),
+            media: media(),
+            claim: 12,
+            resume,
+        })
     };
     let mut all = vec![
         ClientMsg::Watch { version: PROTOCOL_VERSION, room: room.clone() },
@@ -56,6 +63,7 @@ fn client_messages() -> Vec<ClientMsg> {
         ClientMsg::SignalAck { to: peer(1), stream: 9, seq: 3 },
         ClientMsg::State { media: media() },
         ClientMsg::Range { after: at(5) },
+        ClientMsg::History { before: at(5) },
         ClientMsg::Ping { n: 1 },
         ClientMsg::Leave,
     ];
@@ -83,17 +91,30 @@ fn server_messages() -> Vec<ServerMsg> {
     };
     let entries = [
         Entry::Joined { peer: peer(1), name: name(), media: media(), at: now },
-        Entry::Left { peer: peer(1), reason: LeaveReason::Left, at: now },
-        Entry::Left { peer: peer(1), reason: LeaveReason::Lost, at: now },
+        Entry::Left { peer: peer(1), joined: 4, reason: LeaveReason::Left, at: now },
+        Entry::Left { peer: peer(1), joined: 4, reason: LeaveReason::Lost, at: now },
         Entry::Chat { id: id(), peer: peer(1), name: name(), body: body(), at: now },
+        Entry::Deleted { id: id(), at: now },
+        Entry::Redacted,
     ];
-    let refusals =
-        [Refusal::NoSeat, Refusal::LogAway, Refusal::Busy, Refusal::TooFast, Refusal::IdTaken, Refusal::Seated];
+    let past =
+        Past { offset: at(8), entry: Entry::Chat { id: id(), peer: peer(1), name: name(), body: body(), at: now } };
+    let refusals = [
+        Refusal::NoSeat,
+        Refusal::LogAway,
+        Refusal::Busy,
+        Refusal::TooFast,
+        Refusal::IdTaken,
+        Refusal::Seated,
+        Refusal::BadId,
+        Refusal::HistoryAway,
+    ];
     let mut all = vec![
         ServerMsg::Lobby { people: vec![name()], full: false },
         ServerMsg::Welcome(Box::new(welcome)),
         ServerMsg::CaughtUp { at: at(9) },
         ServerMsg::Resync { from: at(0) },
+        ServerMsg::History { before: at(9), messages: vec![past], more: true },
         ServerMsg::Ack { id: id(), offset: at(9) },
         ServerMsg::Refused { code: Refusal::Busy, about: Some(id()) },
         ServerMsg::SignalAck { from: peer(1), stream: 9, seq: 3 },

@@ -1,7 +1,7 @@
 //! Everything that can happen to a room, and everything a room can ask for.
 
-use crate::id::{ChatId, ConnId, Offset, PeerId};
-use crate::wire::{ClientMsg, CloseCode, Entry, Hello, Seat, ServerMsg};
+use crate::id::{ChatId, ConnId, NodeId, Offset, PeerId};
+use crate::wire::{ClientMsg, CloseCode, Entry, Hello, NodeMsg, Seat, ServerMsg};
 
 /// Which seat somebody may have. The server has checked the token before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +26,11 @@ pub enum Ticket {
         conn: ConnId,
         /// The message.
         id: ChatId,
+    },
+    /// Sign a member in again, into a log that began anew.
+    Rejoined {
+        /// The seat.
+        peer: PeerId,
     },
     /// Give this seat up.
     Left {
@@ -52,6 +57,26 @@ pub enum AppendOutcome {
 pub enum RoomEvent {
     /// The log was read to its end for the first time.
     Loaded,
+    /// The log is not the one this room folded: it begins, or goes on, after this place. What lay before is gone from
+    /// it; the people are not.
+    Reborn {
+        /// The place before the first entry there is.
+        from: Offset,
+    },
+    /// Entries up to this one were taken out of the log; the archive has them.
+    Trimmed {
+        /// The last one taken.
+        seq: u64,
+    },
+    /// Another node said something about this room.
+    Told {
+        /// Which node.
+        node: NodeId,
+        /// What it said.
+        msg: NodeMsg,
+    },
+    /// Whether this node hears the others. While it does not, their silence says nothing about their people.
+    Hears(bool),
     /// A lobby visitor came.
     Watch {
         /// Their socket.
@@ -141,6 +166,20 @@ pub enum RoomEffect {
         ticket: Ticket,
         /// The entry.
         entry: Entry,
+        /// The log may have forgotten that it had this: if the archive has it, its place there is the answer.
+        ask_archive: bool,
+    },
+    /// Tell every other node that has this room.
+    Tell {
+        /// What.
+        msg: NodeMsg,
+    },
+    /// Read the newest messages before this place and send them to this socket, or refuse if they cannot be read.
+    History {
+        /// The socket.
+        conn: ConnId,
+        /// The place.
+        before: Offset,
     },
     /// Read a page of entries after this one and report with [`RoomEvent::Page`].
     Read {

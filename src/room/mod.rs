@@ -1,6 +1,7 @@
 //! The server's side of a room: folds the room's log, seats people, passes signals on, keeps presence true.
 
 mod event;
+mod nodes;
 mod seating;
 
 pub use event::{AppendOutcome, Claim, RoomEffect, RoomEvent, Ticket};
@@ -9,7 +10,10 @@ use crate::bucket::Bucket;
 use crate::id::{ChatId, ConnId, LogEpoch, Offset, PeerId};
 use crate::limits::Limits;
 use crate::time::Millis;
-use crate::wire::{Body, ClientMsg, CloseCode, Entry, Hello, LeaveReason, MediaState, Name, Refusal, Seat, ServerMsg};
+use crate::wire::{
+    Body, ClientMsg, CloseCode, Entry, Hello, LeaveReason, MediaState, Name, NodeMsg, Presence, Refusal, Seat,
+    ServerMsg,
+};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Whether a seat's link is up.
@@ -19,8 +23,10 @@ enum Link {
     Here { conn: ConnId, heard: Millis },
     /// The socket is open but silent for too long.
     Silent { conn: ConnId, heard: Millis },
-    /// No socket since then.
+    /// No socket since then; it was last on this node.
     Away { since: Millis },
+    /// On another node, which last heard of it then, and says whether it is there.
+    Elsewhere { heard: Millis, here: bool },
 }
 
 /// Somebody with a seat.
@@ -29,8 +35,12 @@ struct Member {
     name: Name,
     media: MediaState,
     joined: u64,
+    /// The number its newest socket came with.
+    claim: u64,
     link: Link,
     chats: Bucket,
+    /// Set while the log does not have this member because it began anew; when to sign them in again.
+    rejoin: Option<Millis>,
     /// Set while a `Left` entry for this seat is on its way; when to ask again.
     leaving: Option<Millis>,
 }
@@ -39,17 +49,17 @@ impl Member {
     const fn conn(&self) -> Option<ConnId> {
         match self.link {
             Link::Here { conn, .. } | Link::Silent { conn, .. } => Some(conn),
-            Link::Away { .. } => None,
+            Link::Away { .. } | Link::Elsewhere { .. } => None,
         }
     }
 
     const fn is_here(&self) -> bool {
-        matches!(self.link, Link::Here { .. })
+        matches!(self.link, Link::Here { .. } | Link::Elsewhere { here: true, .. })
     }
 
     fn last_sign(&self) -> Millis {
         match self.link {
-            Link::Here { heard, .. } | Link::Silent { heard, .. } => heard,
+            Link::Here { heard, .. } | Link::Silent { heard, .. } | Link::Elsewhere { heard, .. } => heard,
             Link::Away { since } => since,
         }
     }
@@ -61,7 +71,7 @@ enum Role {
     /// Looks in from the lobby.
     Watcher,
     /// Waits for its `Joined` entry to be folded.
-    Joining { peer: PeerId, hello: Box<Hello> },
+    Joining { peer: PeerId, fresh: bool, hello: Box<Hello> },
     /// Has this seat; entries up to `sent` were sent. Not live while a page is being read for it: `reading` is the
     /// head of the log when that page was asked for.
     Seated { peer: PeerId, sent: u64, reading: Option<u64> },
@@ -72,16 +82,52 @@ enum Role {
 pub struct Room {
     epoch: LogEpoch,
     head: u64,
+    /// Entries up to here are no longer in the log.
+    oldest: u64,
     loaded: bool,
     members: BTreeMap<PeerId, Member>,
     conns: BTreeMap<ConnId, Role>,
+    /// Seats whose socket closed before their `joined` was folded: nobody holds a token for them.
+    orphans: BTreeSet<PeerId>,
+    nodes: Nodes,
+}
+
+/// What this node told the others and whether it hears them.
+#[derive(Debug)]
+enum Nodes {
+    /// This is the only node there can be.
+    Alone,
+    /// There may be others.
+    Shared {
+        /// The seats as last told, without how long they were quiet.
+        told: Vec<Presence>,
+        /// When to tell them again.
+        beat_at: Millis,
+        /// Whether what the others say arrives.
+        hears: bool,
+    },
 }
 
 impl Room {
-    /// A room whose log has this epoch and was not read yet.
+    /// A room on the only node there is, whose log begins after this place and was not read yet.
     #[must_use]
-    pub const fn new(epoch: LogEpoch) -> Self {
-        Self { epoch, head: 0, loaded: false, members: BTreeMap::new(), conns: BTreeMap::new() }
+    pub const fn new(from: Offset) -> Self {
+        Self {
+            epoch: from.epoch,
+            head: from.seq,
+            oldest: from.seq,
+            loaded: false,
+            members: BTreeMap::new(),
+            conns: BTreeMap::new(),
+            orphans: BTreeSet::new(),
+            nodes: Nodes::Alone,
+        }
+    }
+
+    /// The same on one of several nodes.
+    #[must_use]
+    pub fn shared(from: Offset) -> Self {
+        Self { nodes: Nodes::Shared { told: vec![], beat_at: Millis::ZERO, hears: true }, ..Self::new(from) }
     }
 
     /// The newest entry folded.
@@ -90,10 +136,16 @@ impl Room {
         Offset { epoch: self.epoch, seq: self.head }
     }
 
-    /// Whether nobody is here: no seat, no socket. Such a room may be dropped from memory.
+    /// Whether nobody is here: no socket, and no seat this node answers for. Such a room may be dropped from memory.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.members.is_empty() && self.conns.is_empty()
+        self.conns.is_empty() && self.members.values().all(|member| matches!(member.link, Link::Elsewhere { .. }))
+    }
+
+    /// The number of the oldest entry that a seat in use began with: entries from there on are needed to load the room.
+    #[must_use]
+    pub fn oldest_joined(&self) -> Option<u64> {
+        self.members.values().map(|member| member.joined).min()
     }
 
     /// The names in the room, oldest first.
@@ -108,20 +160,38 @@ impl Room {
         if !self.loaded {
             return None;
         }
-        let deadline = |member: &Member| match (member.leaving, member.link) {
-            (Some(again), _) => again,
-            (None, Link::Here { heard, .. }) => heard.plus(Limits::AWAY_AFTER_MS),
-            (None, Link::Silent { heard, .. }) => heard.plus(Limits::LEFT_AFTER_MS),
-            (None, Link::Away { since }) => since.plus(Limits::LEFT_AFTER_MS),
+        let deadline = |member: &Member| match (member.rejoin.or(member.leaving), member.link) {
+            (Some(again), _) => Some(again),
+            (None, Link::Here { heard, .. }) => Some(heard.plus(Limits::AWAY_AFTER_MS)),
+            (None, Link::Silent { heard, .. }) => Some(heard.plus(Limits::LEFT_AFTER_MS)),
+            (None, Link::Away { since }) => Some(since.plus(Limits::LEFT_AFTER_MS)),
+            (None, Link::Elsewhere { .. }) if !self.hears() => None,
+            (None, Link::Elsewhere { heard, here: true }) => Some(heard.plus(Limits::AWAY_AFTER_MS)),
+            (None, Link::Elsewhere { heard, here: false }) => {
+                Some(heard.plus(Limits::LEFT_AFTER_MS + Limits::LEFT_ELSEWHERE_EXTRA_MS))
+            }
         };
-        self.members.values().map(deadline).min()
+        self.members.values().filter_map(deadline).chain(self.next_beat()).min()
     }
 
     /// Applies one event and says what must happen next.
     #[must_use]
     pub fn handle(&mut self, now: Millis, event: RoomEvent) -> Vec<RoomEffect> {
+        let mut effects = self.happen(now, event);
+        effects.extend(self.tell_seats(now));
+        effects
+    }
+
+    fn happen(&mut self, now: Millis, event: RoomEvent) -> Vec<RoomEffect> {
         match event {
             RoomEvent::Loaded => self.finish_loading(now),
+            RoomEvent::Reborn { from } => self.reborn(now, from),
+            RoomEvent::Trimmed { seq } => {
+                self.oldest = self.oldest.max(seq.min(self.head));
+                vec![]
+            }
+            RoomEvent::Told { msg, .. } => self.told(now, msg),
+            RoomEvent::Hears(hears) => self.set_hears(now, hears),
             RoomEvent::Watch { conn } => self.watch(conn),
             RoomEvent::Hello { conn, hello, claim } => self.hello(now, conn, hello, claim),
             RoomEvent::Message { conn, msg } => self.message(now, conn, msg),
@@ -141,7 +211,10 @@ impl Room {
                 member.link = Link::Away { since: now };
             }
         }
-        vec![]
+        match self.nodes {
+            Nodes::Alone => vec![],
+            Nodes::Shared { .. } => vec![RoomEffect::Tell { msg: NodeMsg::Who }],
+        }
     }
 
     fn message(&mut self, now: Millis, conn: ConnId, msg: ClientMsg) -> Vec<RoomEffect> {
@@ -166,6 +239,7 @@ impl Room {
             }
             ClientMsg::State { media } => effects.extend(self.set_media(peer, media)),
             ClientMsg::Range { after } => effects.extend(self.range(conn, after)),
+            ClientMsg::History { before } => effects.push(RoomEffect::History { conn, before }),
             ClientMsg::Leave if self.members.get(&peer).is_some_and(|member| member.leaving.is_some()) => {}
             ClientMsg::Leave => effects.push(self.give_up(now, peer, LeaveReason::Left)),
             ClientMsg::Ping { .. } => {} // Answered above.
@@ -194,14 +268,26 @@ impl Room {
         if !member.chats.take(now) {
             return refuse(conn, Refusal::TooFast, Some(id));
         }
+        // The log forgets old ids, and the archive is asked about those; an id of the far future would escape both.
+        if id.minted_at().since(now) > Limits::ID_AHEAD_MS {
+            return refuse(conn, Refusal::BadId, Some(id));
+        }
         let entry = Entry::Chat { id, peer, name: member.name.clone(), body, at: now };
-        RoomEffect::Append { ticket: Ticket::Chat { conn, id }, entry }
+        // A log that began after the message was minted may have forgotten it, and so may one after many days.
+        let born = Millis::from_unix(self.epoch.number()).plus(Limits::CLOCK_SLACK_MS);
+        let forgotten = Millis::from_unix(now.as_unix().saturating_sub(Limits::ID_WINDOW_MS));
+        let ask_archive = id.minted_at() < born.max(forgotten);
+        RoomEffect::Append { ticket: Ticket::Chat { conn, id }, entry, ask_archive }
     }
 
     /// A signal reaches nobody but the seat it names, in this room, under the sender's true seat.
     fn pass_on(&self, from: PeerId, to: PeerId, msg: ServerMsg) -> Option<RoomEffect> {
-        let conn = self.members.get(&to).filter(|_| from != to)?.conn()?;
-        Some(RoomEffect::Send { to: vec![conn], msg })
+        let member = self.members.get(&to).filter(|_| from != to)?;
+        match member.link {
+            Link::Here { conn, .. } | Link::Silent { conn, .. } => Some(RoomEffect::Send { to: vec![conn], msg }),
+            Link::Elsewhere { .. } => Some(RoomEffect::Tell { msg: NodeMsg::Forward { to, msg: Box::new(msg) } }),
+            Link::Away { .. } => None,
+        }
     }
 
     fn set_media(&mut self, peer: PeerId, media: MediaState) -> Option<RoomEffect> {
@@ -212,8 +298,9 @@ impl Room {
 
     fn give_up(&mut self, now: Millis, peer: PeerId, reason: LeaveReason) -> RoomEffect {
         let member = self.members.get_mut(&peer).expect("the caller looked the member up");
-        member.leaving = Some(now.plus(2_000));
-        RoomEffect::Append { ticket: Ticket::Left { peer }, entry: Entry::Left { peer, reason, at: now } }
+        member.leaving = Some(now.plus(Limits::APPEND_AGAIN_MS));
+        let entry = Entry::Left { peer, joined: member.joined, reason, at: now };
+        RoomEffect::Append { ticket: Ticket::Left { peer }, entry, ask_archive: false }
     }
 
     fn appended(&mut self, now: Millis, ticket: Ticket, outcome: AppendOutcome) -> Vec<RoomEffect> {
@@ -230,16 +317,19 @@ impl Room {
             }
             Ticket::Joined { conn } => match outcome {
                 AppendOutcome::Stored(_) => vec![], // The fold seats them.
+                // Whether it is in the log after all nobody knows; if it is, the fold finds an orphan.
                 AppendOutcome::IdTaken | AppendOutcome::Busy | AppendOutcome::Away => {
+                    self.orphan(conn);
                     self.close(conn, CloseCode::Later)
                 }
             },
+            Ticket::Rejoined { .. } => vec![], // The fold ends it; without one it is tried again.
             Ticket::Left { peer } => {
                 if let (AppendOutcome::Busy | AppendOutcome::Away, Some(member)) =
                     (outcome, self.members.get_mut(&peer))
                 {
                     // Whoever came back meanwhile stays.
-                    member.leaving = if member.is_here() { None } else { Some(now.plus(2_000)) };
+                    member.leaving = if member.is_here() { None } else { Some(now.plus(Limits::APPEND_AGAIN_MS)) };
                 }
                 vec![]
             }
@@ -257,8 +347,8 @@ impl Room {
             Entry::Joined { peer, name, media, at } => {
                 effects.extend(self.fold_joined(now, offset, *peer, name, *media, *at));
             }
-            Entry::Left { peer, .. } => effects.extend(self.fold_left(*peer)),
-            Entry::Chat { .. } => {}
+            Entry::Left { peer, joined, .. } => effects.extend(self.fold_left(*peer, *joined)),
+            Entry::Chat { .. } | Entry::Deleted { .. } | Entry::Redacted => {}
         }
         let to: Vec<ConnId> = live.into_iter().filter(|conn| self.conns.contains_key(conn)).collect();
         for conn in &to {
@@ -270,7 +360,7 @@ impl Room {
             // The entry goes before what it causes, so that nobody hears of a seat they were not told of.
             effects.insert(0, RoomEffect::Send { to, msg: ServerMsg::Event { offset, entry: entry.clone() } });
         }
-        if !matches!(entry, Entry::Chat { .. }) {
+        if matches!(entry, Entry::Joined { .. } | Entry::Left { .. }) {
             effects.extend(self.lobby_news());
         }
         effects
@@ -285,6 +375,12 @@ impl Room {
         for peer in due {
             let member = &self.members[&peer];
             let silent_ms = now.since(member.last_sign());
+            if let Some(at) = member.rejoin {
+                if now >= at {
+                    effects.push(self.rejoin(now, peer));
+                }
+                continue;
+            }
             match (member.leaving, member.link) {
                 (Some(again), _) if now < again => {}
                 (Some(_), _) => effects.push(self.give_up(now, peer, LeaveReason::Lost)),
@@ -295,6 +391,7 @@ impl Room {
                 (None, Link::Silent { .. } | Link::Away { .. }) if silent_ms >= Limits::LEFT_AFTER_MS => {
                     effects.push(self.give_up(now, peer, LeaveReason::Lost));
                 }
+                (None, Link::Elsewhere { here, .. }) => effects.extend(self.age_elsewhere(now, peer, here, silent_ms)),
                 (None, Link::Here { .. } | Link::Silent { .. } | Link::Away { .. }) => {}
             }
         }

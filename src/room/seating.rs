@@ -1,11 +1,11 @@
 //! How somebody gets a seat, loses it, and is told what they missed.
 
-use super::{Claim, Link, Member, Role, Room, RoomEffect, Ticket, refuse};
+use super::{Claim, Link, Member, Nodes, Role, Room, RoomEffect, Ticket, refuse};
 use crate::bucket::Bucket;
 use crate::id::{ConnId, Offset, PeerId};
 use crate::limits::Limits;
 use crate::time::Millis;
-use crate::wire::{CloseCode, Entry, Hello, MediaState, Name, Refusal, ServerMsg};
+use crate::wire::{CloseCode, Entry, Hello, LeaveReason, MediaState, Name, Refusal, ServerMsg};
 
 impl Room {
     pub(super) fn watch(&mut self, conn: ConnId) -> Vec<RoomEffect> {
@@ -25,15 +25,21 @@ impl Room {
         let peer = match claim {
             Claim::Fresh(peer) | Claim::Held(peer) => peer,
         };
-        if matches!(claim, Claim::Held(_)) && self.members.contains_key(&peer) {
+        if matches!(claim, Claim::Held(_))
+            && let Some(member) = self.members.get(&peer)
+        {
+            if hello.claim < member.claim {
+                return self.close(conn, CloseCode::Replaced); // A newer socket of the same page has the seat.
+            }
             return self.reseat(now, conn, peer, &hello);
         }
         if self.taken() >= Limits::SEATS {
             return self.close(conn, CloseCode::RoomFull);
         }
         let entry = Entry::Joined { peer, name: hello.name.clone(), media: hello.media, at: now };
-        self.conns.insert(conn, Role::Joining { peer, hello });
-        vec![RoomEffect::Append { ticket: Ticket::Joined { conn }, entry }]
+        let fresh = matches!(claim, Claim::Fresh(_));
+        self.conns.insert(conn, Role::Joining { peer, fresh, hello });
+        vec![RoomEffect::Append { ticket: Ticket::Joined { conn }, entry, ask_archive: false }]
     }
 
     /// The seat was kept: the newer socket takes over and the older one is closed.
@@ -41,7 +47,7 @@ impl Room {
         let member = self.members.get_mut(&peer).expect("the caller looked the member up");
         let (old, was_here, old_media) = (member.conn(), member.is_here(), member.media);
         member.link = Link::Here { conn, heard: now };
-        (member.media, member.leaving) = (hello.media, None);
+        (member.media, member.leaving, member.claim) = (hello.media, None, hello.claim);
         let mut effects = vec![];
         if let Some(old) = old {
             effects.extend(self.close(old, CloseCode::Replaced));
@@ -66,34 +72,47 @@ impl Room {
         at: Millis,
     ) -> Vec<RoomEffect> {
         let waiting = self.conns.iter().find_map(|(conn, role)| match role {
-            Role::Joining { peer: theirs, hello } if *theirs == peer => Some((*conn, hello.clone())),
+            Role::Joining { peer: theirs, hello, .. } if *theirs == peer => Some((*conn, hello.clone())),
             Role::Joining { .. } | Role::Watcher | Role::Seated { .. } => None,
         });
         if let Some(member) = self.members.get_mut(&peer) {
-            // Stored twice, because the first socket died while it waited: the seat is taken already.
+            // Signed in again to a log that began anew; or stored twice, because the first socket died while it waited.
+            (member.joined, member.rejoin) = (offset.seq, None);
             let Some((conn, hello)) = waiting else { return vec![] };
             let old = member.conn().filter(|old| *old != conn);
-            member.link = Link::Here { conn, heard: now };
+            (member.link, member.claim) = (Link::Here { conn, heard: now }, hello.claim);
             let mut effects = old.map(|old| self.close(old, CloseCode::Replaced)).unwrap_or_default();
             effects.extend(self.seat(conn, peer, &hello, true));
             return effects;
         }
-        let link = match &waiting {
-            Some((conn, _)) => Link::Here { conn: *conn, heard: now },
-            None => Link::Away { since: if self.loaded { now } else { at } },
+        let orphan = self.orphans.remove(&peer);
+        let link = match (&waiting, &self.nodes) {
+            (Some((conn, _)), _) => Link::Here { conn: *conn, heard: now },
+            (None, _) if !self.loaded => Link::Away { since: at },
+            // Whoever comes on another node is there until that node is silent.
+            (None, Nodes::Shared { .. }) if !orphan => Link::Elsewhere { heard: now, here: true },
+            (None, Nodes::Shared { .. } | Nodes::Alone) => Link::Away { since: now },
         };
+        let claim = waiting.as_ref().map_or(0, |(_, hello)| hello.claim);
         let chats = Bucket::new(now, Limits::CHAT_BURST, Limits::CHAT_PER_S);
-        let member = Member { name: name.clone(), media, joined: offset.seq, link, chats, leaving: None };
+        let member =
+            Member { name: name.clone(), media, joined: offset.seq, claim, link, chats, rejoin: None, leaving: None };
         self.members.insert(peer, member);
         match waiting {
             Some((conn, hello)) => self.seat(conn, peer, &hello, false),
-            // Their socket closed before the entry was stored; they have the grace period to come back.
-            None if self.loaded => self.announce(peer, false),
+            None if !self.loaded => vec![],
+            // Their socket closed before the entry was stored, and they were told no token: nobody can come back to it.
+            None if orphan => vec![self.give_up(now, peer, LeaveReason::Lost)],
+            // With a token they have the grace period to come back.
+            None if matches!(link, Link::Away { .. }) => self.announce(peer, false),
             None => vec![],
         }
     }
 
-    pub(super) fn fold_left(&mut self, peer: PeerId) -> Vec<RoomEffect> {
+    pub(super) fn fold_left(&mut self, peer: PeerId, joined: u64) -> Vec<RoomEffect> {
+        if self.members.get(&peer).is_none_or(|member| member.joined != joined) {
+            return vec![]; // Of an earlier stay.
+        }
         match self.members.remove(&peer).and_then(|member| member.conn()) {
             Some(conn) => self.close(conn, CloseCode::Silent),
             None => vec![],
@@ -104,9 +123,9 @@ impl Room {
     fn seat(&mut self, conn: ConnId, peer: PeerId, hello: &Hello, resumed: bool) -> Vec<RoomEffect> {
         let head = self.head();
         let known = hello.resume.as_ref().map(|resume| resume.after).filter(|after| after.seq > 0);
-        let oldest_kept = Offset { epoch: self.epoch, seq: head.seq.saturating_sub(Limits::CHAT_KEPT as u64) };
+        let oldest_kept = self.oldest_kept();
         let (from, resync) = match known {
-            Some(after) if after.epoch == self.epoch && after.seq <= head.seq => (after, false),
+            Some(after) if self.has_after(after) => (after, false),
             Some(_) => (oldest_kept, true),
             None => (oldest_kept, false),
         };
@@ -120,18 +139,29 @@ impl Room {
         effects
     }
 
+    /// Whether everything after this place is in the log.
+    fn has_after(&self, after: Offset) -> bool {
+        after.epoch == self.epoch && (self.oldest..=self.head).contains(&after.seq)
+    }
+
+    /// The place from which on a page that knows nothing is told the log; what lies before is history.
+    fn oldest_kept(&self) -> Offset {
+        let seq = self.head.saturating_sub(Limits::CHAT_KEPT as u64).max(self.oldest);
+        Offset { epoch: self.epoch, seq }
+    }
+
     /// Somebody noticed a gap, or knows another life of the log.
     pub(super) fn range(&mut self, conn: ConnId, after: Offset) -> Vec<RoomEffect> {
-        let head = self.head();
+        let (head, in_log, oldest_kept) = (self.head(), self.has_after(after), self.oldest_kept());
         let Some(Role::Seated { sent, reading, .. }) = self.conns.get_mut(&conn) else { return vec![] };
         if reading.is_some() {
             return vec![]; // A page is on its way already.
         }
         let mut effects = vec![];
-        let from = if after.epoch == head.epoch && after.seq <= head.seq {
+        let from = if in_log {
             after
         } else {
-            let from = Offset { epoch: head.epoch, seq: head.seq.saturating_sub(Limits::CHAT_KEPT as u64) };
+            let from = oldest_kept;
             effects.push(RoomEffect::Send { to: vec![conn], msg: ServerMsg::Resync { from } });
             from
         };
@@ -167,6 +197,7 @@ impl Room {
     }
 
     pub(super) fn closed(&mut self, now: Millis, conn: ConnId) -> Vec<RoomEffect> {
+        self.orphan(conn);
         let Some(Role::Seated { peer, .. }) = self.conns.remove(&conn) else { return vec![] };
         match self.members.get_mut(&peer) {
             Some(member) if member.conn() == Some(conn) => {

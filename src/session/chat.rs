@@ -1,6 +1,7 @@
 //! The chat: what is stored comes from the log, what is not waits in the outbox, and nothing stands twice.
 
-use super::{Effect, Session};
+use super::history::Past;
+use super::{Effect, Session, Unsent};
 use crate::id::{ChatId, Offset};
 use crate::limits::Limits;
 use crate::outbox::{Full, Outbox};
@@ -15,13 +16,37 @@ const RESEND_MS: u64 = 1_000;
 /// How long a message may go without an answer before it is sent again.
 const UNANSWERED_MS: u64 = 4_000;
 
+/// A message on its way to the log.
+#[derive(Debug)]
+struct Waiting {
+    body: Body,
+    name: Name,
+    at: Millis,
+    state: WaitingState,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum WaitingState {
+    /// Being written down in the browser, until then at the latest.
+    Keeping(Millis),
+    /// May be sent.
+    Kept,
+    /// Refused for good.
+    Failed,
+}
+
 /// The chat as this page knows it.
 #[derive(Debug)]
 pub(super) struct Chat {
-    stored: BTreeMap<Offset, ChatLine>,
-    offsets: BTreeMap<ChatId, Offset>,
-    outbox: Outbox<ChatId, (Body, Name, Millis)>,
+    pub(super) stored: BTreeMap<Offset, ChatLine>,
+    pub(super) offsets: BTreeMap<ChatId, Offset>,
+    /// Messages to keep; more once the person has read back.
+    pub(super) kept: usize,
+    outbox: Outbox<ChatId, Waiting>,
     resend_at: Option<Millis>,
+    pub(super) past: Past,
+    /// A message was refused because the log is away.
+    store_away: bool,
     shown: Arc<Vec<ChatLine>>,
     open: bool,
     unread: usize,
@@ -32,8 +57,11 @@ impl Default for Chat {
         Self {
             stored: BTreeMap::new(),
             offsets: BTreeMap::new(),
+            kept: Limits::CHAT_KEPT,
             outbox: Outbox::new(Limits::OUTBOX),
             resend_at: None,
+            past: Past::None,
+            store_away: false,
             shown: Arc::default(),
             open: false,
             unread: 0,
@@ -58,8 +86,31 @@ impl Chat {
         self.outbox.len()
     }
 
-    pub(super) const fn next_deadline(&self) -> Option<Millis> {
-        self.resend_at
+    pub(super) fn next_deadline(&self) -> Option<Millis> {
+        let keeping = self.outbox.pending().find_map(|(_, message)| match message.state {
+            WaitingState::Keeping(until) => Some(until),
+            WaitingState::Kept | WaitingState::Failed => None,
+        });
+        self.resend_at.into_iter().chain(keeping).min()
+    }
+
+    pub(super) const fn store_away(&self) -> bool {
+        self.store_away
+    }
+
+    pub(super) const fn store_is_back(&mut self) {
+        self.store_away = false;
+    }
+
+    /// Takes over what pages that are gone could not send.
+    pub(super) fn restore(&mut self, unsent: Vec<Unsent>) {
+        for Unsent { id, body, name, at } in unsent {
+            // Past the limit the rest stays written down for the next page.
+            if self.outbox.push(id, Waiting { body, name, at, state: WaitingState::Kept }).is_err() {
+                break;
+            }
+        }
+        self.refresh();
     }
 
     pub(super) const fn toggle(&mut self) {
@@ -72,10 +123,25 @@ impl Chat {
         }
     }
 
-    fn write(&mut self, id: ChatId, body: Body, name: Name, now: Millis) -> Result<(), Full> {
-        self.outbox.push(id, (body, name, now))?;
+    fn write(&mut self, message: &Unsent, keep_until: Millis) -> Result<(), Full> {
+        let Unsent { id, body, name, at } = message.clone();
+        self.outbox.push(id, Waiting { body, name, at, state: WaitingState::Keeping(keep_until) })?;
         self.refresh();
         Ok(())
+    }
+
+    fn set_state(&mut self, id: ChatId, state: WaitingState) -> bool {
+        let found = self.outbox.get_mut(id).map(|message| message.state = state).is_some();
+        self.refresh();
+        found
+    }
+
+    /// An operator deleted it.
+    pub(super) fn deleted(&mut self, id: ChatId) {
+        if let Some(offset) = self.offsets.remove(&id) {
+            self.stored.remove(&offset);
+            self.refresh();
+        }
     }
 
     /// A message is in the log; says whether it is new to this page.
@@ -93,10 +159,11 @@ impl Chat {
             return false;
         }
         let mine = mine || was_mine;
-        let line = ChatLine { id, name, mine, text: Arc::from(body.as_str()), at, offset: Some(offset) };
+        let line = ChatLine { id, name, mine, text: Arc::from(body.as_str()), at, offset: Some(offset), failed: false };
         self.stored.insert(offset, line);
         self.offsets.insert(id, offset);
-        while self.stored.len() > Limits::CHAT_KEPT {
+        while self.stored.len() > self.kept {
+            self.past = if self.past == Past::None { Past::There } else { self.past };
             if let Some((_, oldest)) = self.stored.pop_first() {
                 self.offsets.remove(&oldest.id);
             }
@@ -107,8 +174,9 @@ impl Chat {
 
     /// The server has a message of ours; its log entry may have come before or comes after.
     pub(super) fn acknowledged(&mut self, id: ChatId, offset: Offset) {
-        if let Some((body, name, at)) = self.outbox.ack(id) {
-            let line = ChatLine { id, name, mine: true, text: Arc::from(body.as_str()), at, offset: Some(offset) };
+        if let Some(Waiting { body, name, at, .. }) = self.outbox.ack(id) {
+            let text = Arc::from(body.as_str());
+            let line = ChatLine { id, name, mine: true, text, at, offset: Some(offset), failed: false };
             self.stored.insert(offset, line);
             self.offsets.insert(id, offset);
             self.refresh();
@@ -119,17 +187,19 @@ impl Chat {
     pub(super) fn forget_stored(&mut self) {
         self.stored.clear();
         self.offsets.clear();
+        (self.past, self.kept) = (Past::None, Limits::CHAT_KEPT);
         self.refresh();
     }
 
-    fn refresh(&mut self) {
-        let waiting = self.outbox.pending().map(|(id, (body, name, at))| ChatLine {
+    pub(super) fn refresh(&mut self) {
+        let waiting = self.outbox.pending().map(|(id, message)| ChatLine {
             id: *id,
-            name: name.clone(),
+            name: message.name.clone(),
             mine: true,
-            text: Arc::from(body.as_str()),
-            at: *at,
+            text: Arc::from(message.body.as_str()),
+            at: message.at,
             offset: None,
+            failed: message.state == WaitingState::Failed,
         });
         self.shown = Arc::new(self.stored.values().cloned().chain(waiting).collect());
     }
@@ -140,34 +210,81 @@ impl Session {
         if self.phase != Phase::InCall {
             return vec![];
         }
-        let body = match Body::new(text) {
-            Ok(body) => body,
-            Err(TextError::Empty) => return vec![],
-            Err(TextError::TooLong) => {
-                return self.notify(now, "That is too long: a message has up to 4,000 characters.");
-            }
-            Err(TextError::Character) => return self.notify(now, "The message has a character that cannot be sent."),
-        };
+        match Body::new(text) {
+            Ok(body) => self.write_down(now, body),
+            Err(TextError::Empty) => vec![],
+            Err(TextError::TooLong) => self.notify(now, "That is too long: a message has up to 4,000 characters."),
+            Err(TextError::Character) => self.notify(now, "The message has a character that cannot be sent."),
+        }
+    }
+
+    /// First into the browser's memory, then to the server: what was written survives a crash of the page.
+    fn write_down(&mut self, now: Millis, body: Body) -> Vec<Effect> {
+        let Some(room) = self.room.clone() else { return vec![] };
         let name = Name::new(&self.name).expect("whoever is in the call has a valid name");
-        let id = ChatId::mint(now, &mut self.rng);
-        match self.chat.write(id, body.clone(), name, now) {
-            Ok(()) => {
-                self.chat.resend_at.get_or_insert(now.plus(UNANSWERED_MS));
-                self.send(&ClientMsg::Chat { id, body })
-            }
+        let message = Unsent { id: ChatId::mint(self.server_time(now), &mut self.rng), body, name, at: now };
+        match self.chat.write(&message, now.plus(Limits::KEEP_WITHIN_MS)) {
+            Ok(()) => vec![Effect::KeepChat(room, message)],
             Err(Full) => self.notify(now, "Too many messages wait to be sent. Please wait for the connection."),
         }
     }
 
+    /// A message id tells the server's time, however wrong this computer's clock is.
+    fn server_time(&self, now: Millis) -> Millis {
+        Millis::from_unix(now.as_unix().saturating_add_signed(self.server_ahead_ms))
+    }
+
+    pub(super) fn kept(&mut self, now: Millis, id: ChatId) -> Vec<Effect> {
+        let waits = self.chat.outbox.get_mut(id).filter(|message| matches!(message.state, WaitingState::Keeping(_)));
+        let Some(message) = waits else { return vec![] };
+        message.state = WaitingState::Kept;
+        let mut ready = vec![];
+        for (other, message) in self.chat.outbox.pending() {
+            match message.state {
+                WaitingState::Keeping(_) if ready.is_empty() => return vec![], // It goes first, and takes this one along.
+                WaitingState::Keeping(_) => break,
+                WaitingState::Kept if *other == id || !ready.is_empty() => {
+                    ready.push(ClientMsg::Chat { id: *other, body: message.body.clone() });
+                }
+                WaitingState::Kept | WaitingState::Failed => {} // Sent before.
+            }
+        }
+        self.chat.resend_at.get_or_insert(now.plus(UNANSWERED_MS));
+        ready.iter().flat_map(|msg| self.send(msg)).collect()
+    }
+
+    pub(super) fn say_again(&mut self, now: Millis, id: ChatId) -> Vec<Effect> {
+        let failed = self.chat.outbox.get_mut(id).is_some_and(|message| message.state == WaitingState::Failed);
+        let Some(message) = failed.then(|| self.chat.outbox.ack(id)).flatten() else { return vec![] };
+        let mut effects = self.write_down(now, message.body);
+        effects.push(Effect::DropChat(id));
+        effects
+    }
+
+    pub(super) fn unsay(&mut self, id: ChatId) -> Vec<Effect> {
+        let failed = self.chat.outbox.get_mut(id).is_some_and(|message| message.state == WaitingState::Failed);
+        if !failed {
+            return vec![];
+        }
+        let _ = self.chat.outbox.ack(id);
+        self.chat.refresh();
+        vec![Effect::DropChat(id)]
+    }
+
     /// Sends everything that waits, in order. The server stores each id once.
     pub(super) fn resend_chat(&mut self, now: Millis) -> Vec<Effect> {
-        self.chat.resend_at = if self.chat.outbox.is_empty() { None } else { Some(now.plus(UNANSWERED_MS)) };
-        let waiting: Vec<ClientMsg> = self
-            .chat
-            .outbox
-            .pending()
-            .map(|(id, (body, _, _))| ClientMsg::Chat { id: *id, body: body.clone() })
-            .collect();
+        let mut waiting = vec![];
+        for (id, message) in self.chat.outbox.pending_mut() {
+            match message.state {
+                WaitingState::Keeping(until) if now < until => break, // In order: what is behind it waits too.
+                WaitingState::Keeping(_) | WaitingState::Kept => {
+                    message.state = WaitingState::Kept; // A browser that cannot write down does not stop the message.
+                    waiting.push(ClientMsg::Chat { id: *id, body: message.body.clone() });
+                }
+                WaitingState::Failed => {}
+            }
+        }
+        self.chat.resend_at = if waiting.is_empty() { None } else { Some(now.plus(UNANSWERED_MS)) };
         waiting.iter().flat_map(|msg| self.send(msg)).collect()
     }
 
@@ -175,15 +292,23 @@ impl Session {
         match (code, about) {
             (Refusal::LogAway | Refusal::Busy | Refusal::TooFast, Some(_)) => {
                 self.chat.resend_at = Some(now.plus(RESEND_MS));
+                if code == Refusal::LogAway && !std::mem::replace(&mut self.chat.store_away, true) {
+                    self.announce("Messages will be saved when the server is back.");
+                }
                 vec![]
             }
-            (Refusal::IdTaken, Some(id)) => {
-                let _ = self.chat.outbox.ack(id);
-                self.chat.refresh();
-                self.notify(now, "A message could not be stored. Please send it again.")
+            (Refusal::IdTaken | Refusal::BadId, Some(id)) => {
+                if self.chat.set_state(id, WaitingState::Failed) {
+                    self.announce("A message could not be sent. You can try again.");
+                }
+                vec![]
+            }
+            (Refusal::HistoryAway, _) => {
+                self.chat.history_failed();
+                self.notify(now, "Earlier messages cannot be loaded right now.")
             }
             (Refusal::NoSeat | Refusal::Seated, _)
-            | (Refusal::LogAway | Refusal::Busy | Refusal::TooFast | Refusal::IdTaken, None) => vec![],
+            | (Refusal::LogAway | Refusal::Busy | Refusal::TooFast | Refusal::IdTaken | Refusal::BadId, None) => vec![],
         }
     }
 

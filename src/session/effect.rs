@@ -1,7 +1,7 @@
 //! Everything a person's page can ask the browser for, as one closed list.
 
-use super::event::Keepsake;
-use crate::id::{PcEpoch, PeerId, RoomId, SocketEpoch};
+use super::event::{Keepsake, Unsent};
+use crate::id::{ChatId, PcEpoch, PeerId, RoomId, SocketEpoch};
 use crate::view::MediaKind;
 use crate::wire::{Candidate, IceServer, Sdp};
 
@@ -58,6 +58,10 @@ pub enum Effect {
     SaveSeat(RoomId, Keepsake),
     /// Forget the seat.
     ForgetSeat(RoomId),
+    /// Write a message down in this browser before it is sent, and report with [`super::Event::Kept`].
+    KeepChat(RoomId, Unsent),
+    /// Forget a message that was written down.
+    DropChat(ChatId),
     /// Copy the room's link and report with [`super::Intent::LinkCopied`].
     CopyLink(RoomId),
 }

@@ -1,9 +1,10 @@
 //! Everything that can happen to a person's page, as one closed list.
 
-use crate::id::{PcEpoch, PeerId, RoomId, SocketEpoch};
+use crate::id::{ChatId, PcEpoch, PeerId, RoomId, SocketEpoch};
 use crate::peer::RtcEvent;
+use crate::time::Millis;
 use crate::view::{Devices, MediaKind, MediaProblem};
-use crate::wire::{CloseCode, MediaState, Token};
+use crate::wire::{Body, CloseCode, MediaState, Name, Token};
 
 /// What a tab remembers of its seat across a reload.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -15,6 +16,23 @@ pub struct Keepsake {
     pub name: String,
     /// Whether microphone and camera were on: a reload never switches one on.
     pub media: MediaState,
+    /// The last number this seat was claimed with.
+    #[serde(default)]
+    pub claim: u64,
+}
+
+/// A message that was written and is not known to be stored.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Unsent {
+    /// Its id.
+    pub id: ChatId,
+    /// What it says.
+    pub body: Body,
+    /// Its author's name.
+    pub name: Name,
+    /// When it was written.
+    pub at: Millis,
 }
 
 /// What the page finds when it enters a room.
@@ -26,6 +44,8 @@ pub struct Entrance {
     pub join: bool,
     /// This tab had a seat in this room.
     pub keepsake: Option<Keepsake>,
+    /// Messages that pages which are gone had written here and could not send, oldest first.
+    pub unsent: Vec<Unsent>,
     /// Minutes by which the person's clock is ahead of UTC.
     pub utc_offset_min: i32,
     /// Set when this page can never open a camera or microphone.
@@ -86,6 +106,12 @@ pub enum Intent {
     ChooseSpeaker(String),
     /// Send a chat message.
     Say(String),
+    /// Send a message that was refused once more.
+    SayAgain(ChatId),
+    /// Forget a message that was refused.
+    Unsay(ChatId),
+    /// Load the messages before the first one shown.
+    ShowEarlier,
     /// Open or close the chat panel.
     ToggleChat,
     /// Show or hide the keyboard shortcuts.
@@ -113,6 +139,8 @@ pub enum Intent {
 pub enum Event {
     /// The driver read what the page remembers of this room.
     Entered(RoomId, Entrance),
+    /// The browser has written this message down, or cannot.
+    Kept(ChatId),
     /// Something on the socket of this epoch.
     Socket(SocketEpoch, SocketEvent),
     /// Something on this person's connection of this epoch.

@@ -1,7 +1,7 @@
 //! What the server says to a page, message by message.
 
 use super::{Effect, Keepsake, OwnSeat, Session};
-use crate::id::{PeerId, RoomId};
+use crate::id::{Offset, PeerId, RoomId};
 use crate::inbox::Inbox;
 use crate::link::LinkEvent;
 use crate::time::Millis;
@@ -36,14 +36,21 @@ impl Session {
             ServerMsg::Resync { from } => {
                 if from.epoch != self.log.epoch || from.seq > self.log.seq {
                     self.log = from; // Behind a `welcome` the head it told stays: what follows is history.
+                    self.history = from.seq;
                 }
                 self.inbox = Inbox::after(from.seq);
+                self.asked_range = false;
                 self.chat.forget_stored();
+                self.ask_history(now, Offset { epoch: from.epoch, seq: from.seq.saturating_add(1) })
+            }
+            ServerMsg::History { before, messages, more } => {
+                self.history_came(before, messages, more);
                 vec![]
             }
             ServerMsg::Ack { id, offset } => {
+                self.chat.store_is_back();
                 self.chat.acknowledged(id, offset);
-                vec![]
+                vec![Effect::DropChat(id)]
             }
             ServerMsg::Refused { code, about } => self.refused(now, code, about),
             ServerMsg::Signal { from, stream, seq, signal } => self.signal(now, from, stream, seq, signal),
@@ -67,7 +74,7 @@ impl Session {
                 vec![Effect::SetIce(servers)]
             }
             ServerMsg::Pong { head, away, .. } => {
-                let missed = head.epoch == self.log.epoch && head.seq > self.inbox.last();
+                let missed = head.epoch != self.log.epoch || head.seq > self.inbox.last();
                 self.asked_range = false;
                 let mut effects = self.set_away(now, &away);
                 if missed && self.phase == Phase::InCall {
@@ -87,6 +94,7 @@ impl Session {
         }
         let first = self.phase != Phase::InCall;
         self.phase = Phase::InCall;
+        self.server_ahead_ms = welcome.now.as_unix().cast_signed().wrapping_sub(now.as_unix().cast_signed());
         (self.lobby, self.seat_by) = (None, None);
         if self.inbox.last() == 0 || welcome.head.epoch != self.log.epoch {
             self.history = welcome.head.seq;
@@ -96,6 +104,9 @@ impl Session {
             self.inbox = Inbox::after(welcome.from.seq);
         }
         self.log = welcome.head;
+        if first {
+            effects.extend(self.first_history(now, welcome.from));
+        }
         effects.push(Effect::SetIce(welcome.ice.clone()));
         self.seat = Some(OwnSeat { peer: welcome.peer, token: welcome.token, ice: welcome.ice });
         effects.extend(self.save_seat(room));
@@ -114,7 +125,12 @@ impl Session {
 
     pub(super) fn save_seat(&self, room: RoomId) -> Option<Effect> {
         let seat = self.seat.as_ref()?;
-        let keepsake = Keepsake { token: seat.token.clone(), name: self.name.clone(), media: self.media.state() };
+        let keepsake = Keepsake {
+            token: seat.token.clone(),
+            name: self.name.clone(),
+            media: self.media.state(),
+            claim: self.claim,
+        };
         Some(Effect::SaveSeat(room, keepsake))
     }
 

@@ -3,13 +3,14 @@
 mod chat;
 mod effect;
 mod event;
+mod history;
 mod incoming;
 mod keys;
 mod media;
 mod people;
 
 pub use effect::{Capture, Effect};
-pub use event::{Entrance, Event, Intent, Keepsake, MediaEvent, NetEvent, SocketEvent};
+pub use event::{Entrance, Event, Intent, Keepsake, MediaEvent, NetEvent, SocketEvent, Unsent};
 pub use keys::{Key, SHORTCUTS, shortcut};
 
 use crate::id::{Offset, PeerId, RoomId};
@@ -44,6 +45,10 @@ pub struct Session {
     /// Whether the first message on this socket asked for a seat, not for the lobby.
     greeted_for_seat: bool,
     seat: Option<OwnSeat>,
+    /// The last number our seat was claimed with.
+    claim: u64,
+    /// By how much the server's clock is ahead of ours, in milliseconds.
+    server_ahead_ms: i64,
     /// A token kept from before a reload.
     kept_token: Option<Token>,
     log: Offset,
@@ -79,6 +84,8 @@ impl Session {
             link,
             greeted_for_seat: false,
             seat: None,
+            claim: 0,
+            server_ahead_ms: 0,
             kept_token: None,
             log: Offset::default(),
             inbox: Inbox::default(),
@@ -118,6 +125,7 @@ impl Session {
                     SocketEvent::Closed(code, reason) => self.link(now, LinkEvent::Closed(epoch, code, reason)),
                 }
             }
+            Event::Kept(id) => self.kept(now, id),
             Event::Rtc(peer, epoch, event) => self.rtc(now, peer, epoch, event),
             Event::Media(event) => self.media_event(now, event),
             Event::Net(NetEvent::Online) => self.link(now, LinkEvent::TryNow),
@@ -133,6 +141,7 @@ impl Session {
         let people = self.people.values().filter_map(Person::next_deadline);
         let notices = self.notices.iter().map(|notice| notice.until);
         let chat = self.chat.next_deadline().filter(|_| self.link.is_online());
+        let chat = chat.into_iter().chain(self.chat.history_deadline());
         self.link.next_deadline().into_iter().chain(people).chain(notices).chain(chat).chain(self.seat_by).min()
     }
 
@@ -147,6 +156,8 @@ impl Session {
             lobby: self.lobby.clone(),
             tiles: self.tiles(),
             chat: self.chat.lines(),
+            earlier: self.chat.earlier(),
+            store_away: self.chat.store_away(),
             chat_open: self.chat.is_open(),
             unread: self.chat.unread(),
             help_open: self.help_open,
@@ -186,12 +197,14 @@ impl Session {
         self.room = Some(room);
         (self.name, self.utc_offset_min) = (entrance.name, entrance.utc_offset_min);
         self.media.set_barred(entrance.barred);
+        self.chat.restore(entrance.unsent);
         let mut join = entrance.join && Name::new(&self.name).is_ok();
         if let Some(kept) = entrance.keepsake {
             // A reload comes back without a click, to the same seat, with what was switched off still off.
             self.name = kept.name;
             self.media.set_wanted(kept.media);
             self.kept_token = Some(kept.token);
+            self.claim = kept.claim;
             join = true;
         }
         self.phase = if join { Phase::Joining } else { Phase::Lobby };
@@ -216,6 +229,9 @@ impl Session {
             Intent::ChooseDevice(kind, id) => self.media.choose(kind, id),
             Intent::ChooseSpeaker(id) => self.media.choose_speaker(id),
             Intent::Say(text) => self.say(now, &text),
+            Intent::SayAgain(id) => self.say_again(now, id),
+            Intent::Unsay(id) => self.unsay(id),
+            Intent::ShowEarlier => self.show_earlier(now),
             Intent::ToggleChat if self.phase != Phase::InCall => vec![],
             Intent::ToggleChat => {
                 self.chat.toggle();
@@ -307,6 +323,7 @@ impl Session {
                 LinkEffect::Ping => effects.extend(self.send(&ClientMsg::Ping { n: now.as_unix() })),
                 LinkEffect::Lost => {
                     (self.asked_range, self.seat_by) = (false, None);
+                    self.chat.history_failed();
                     if self.phase == Phase::InCall {
                         self.announce("The connection to the server dropped. The call goes on.");
                     }
@@ -335,7 +352,10 @@ impl Session {
                 let token = self.seat.as_ref().map(|seat| seat.token.clone()).or_else(|| self.kept_token.clone());
                 let after = Offset { epoch: self.log.epoch, seq: self.inbox.last() };
                 let resume = token.map(|token| Resume { token, after });
-                ClientMsg::Hello(Hello { version: PROTOCOL_VERSION, room, name, media: self.media.state(), resume })
+                // By the clock, so that a page which does not know the last number still has a greater one.
+                self.claim = now.as_unix().max(self.claim + 1);
+                let (media, claim) = (self.media.state(), self.claim);
+                ClientMsg::Hello(Hello { version: PROTOCOL_VERSION, room, name, media, claim, resume })
             }
             _ => {
                 self.greeted_for_seat = false;
@@ -367,6 +387,7 @@ impl Session {
         if self.link.is_online() && self.chat.next_deadline().is_some_and(|at| now >= at) {
             effects.extend(self.resend_chat(now));
         }
+        self.chat.give_up_history(now);
         let peers: Vec<PeerId> = self.people.keys().copied().collect();
         for peer in peers {
             let due = self.people.get_mut(&peer).map(|person| person.peer.tick(now)).unwrap_or_default();

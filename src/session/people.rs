@@ -100,7 +100,7 @@ impl Session {
             Entry::Joined { peer, name, media, at } if is_news => {
                 self.somebody_joined(now, at, Seat { peer, name, media, here: true, joined: offset.seq })
             }
-            Entry::Left { peer, reason, .. } if is_news => self.somebody_left(now, peer, reason),
+            Entry::Left { peer, joined, reason, .. } if is_news => self.somebody_left(now, peer, joined, reason),
             Entry::Joined { .. } | Entry::Left { .. } => vec![],
             Entry::Chat { id, peer, name, body, at } => {
                 let mine = self.seat.as_ref().is_some_and(|seat| seat.peer == peer);
@@ -109,8 +109,13 @@ impl Session {
                     self.chat.count_unread();
                     self.announce_chat(id);
                 }
+                if mine { vec![Effect::DropChat(id)] } else { vec![] }
+            }
+            Entry::Deleted { id, .. } => {
+                self.chat.deleted(id);
                 vec![]
             }
+            Entry::Redacted => vec![],
         }
     }
 
@@ -125,8 +130,10 @@ impl Session {
 
     /// `base` is the time they joined: no later than the time their `welcome` tells them to number their calls from.
     fn somebody_joined(&mut self, now: Millis, base: Millis, seat: Seat) -> Vec<Effect> {
-        if self.people.contains_key(&seat.peer) {
-            return vec![]; // Stored twice: a real return has its leaving before it.
+        if let Some(known) = self.people.get_mut(&seat.peer) {
+            // Signed in again to a log that began anew, or stored twice: a real return has its leaving before it.
+            known.joined = seat.joined;
+            return vec![];
         }
         let mut effects = vec![];
         let text = format!("{} joined.", seat.name.as_str());
@@ -137,8 +144,8 @@ impl Session {
         effects
     }
 
-    fn somebody_left(&mut self, now: Millis, peer: PeerId, reason: LeaveReason) -> Vec<Effect> {
-        let Some(person) = self.people.get(&peer) else { return vec![] };
+    fn somebody_left(&mut self, now: Millis, peer: PeerId, joined: u64, reason: LeaveReason) -> Vec<Effect> {
+        let Some(person) = self.people.get(&peer).filter(|person| person.joined == joined) else { return vec![] };
         let name = person.name.as_str();
         let text = match reason {
             LeaveReason::Left => format!("{name} left."),

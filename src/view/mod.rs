@@ -232,6 +232,8 @@ pub enum ChatStatus {
     Pending,
     /// In the room's log.
     Stored,
+    /// It was refused for good; the person may try again.
+    Failed,
 }
 
 impl ChatStatus {
@@ -241,8 +243,21 @@ impl ChatStatus {
         match self {
             Self::Pending => "pending",
             Self::Stored => "stored",
+            Self::Failed => "failed",
         }
     }
+}
+
+/// What lies before the first message shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Earlier {
+    /// Nothing.
+    #[default]
+    None,
+    /// Messages, to be had.
+    There,
+    /// Messages, on their way.
+    Loading,
 }
 
 /// One chat message.
@@ -260,13 +275,19 @@ pub struct ChatLine {
     pub at: Millis,
     /// Its place in the log, once stored.
     pub offset: Option<Offset>,
+    /// It was refused for good.
+    pub failed: bool,
 }
 
 impl ChatLine {
     /// Whether it is safe on the server.
     #[must_use]
     pub const fn status(&self) -> ChatStatus {
-        if self.offset.is_some() { ChatStatus::Stored } else { ChatStatus::Pending }
+        match (self.offset, self.failed) {
+            (Some(_), _) => ChatStatus::Stored,
+            (None, true) => ChatStatus::Failed,
+            (None, false) => ChatStatus::Pending,
+        }
     }
 }
 
@@ -336,6 +357,10 @@ pub struct CallView {
     pub tiles: Vec<TileView>,
     /// The chat, oldest first, pending ones last.
     pub chat: Arc<Vec<ChatLine>>,
+    /// Whether there are messages before the first one shown.
+    pub earlier: Earlier,
+    /// Messages wait because the server cannot store them right now.
+    pub store_away: bool,
     /// The chat panel is open.
     pub chat_open: bool,
     /// Messages that came while it was closed.

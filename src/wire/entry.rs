@@ -35,6 +35,8 @@ pub enum Entry {
     Left {
         /// The seat.
         peer: PeerId,
+        /// The number of the `joined` it ends; it says nothing about a later one.
+        joined: u64,
         /// Why.
         reason: LeaveReason,
         /// When, by the server's clock.
@@ -53,4 +55,46 @@ pub enum Entry {
         /// When it was stored, by the server's clock.
         at: Millis,
     },
+    /// An operator deleted a message: whoever shows it takes it away.
+    Deleted {
+        /// The message.
+        id: ChatId,
+        /// When, by the server's clock.
+        at: Millis,
+    },
+    /// Stands where a deleted message was, so that the numbers have no gap.
+    Redacted,
+}
+
+impl Entry {
+    /// What makes a second append of the same thing a repetition: the log holds each key of a room once.
+    #[must_use]
+    pub fn key(&self) -> Option<String> {
+        match self {
+            Self::Chat { id, .. } => Some(id.to_string()),
+            Self::Left { peer, joined, .. } => Some(format!("left-{peer}-{joined}")),
+            Self::Deleted { id, .. } => Some(format!("deleted-{id}")),
+            Self::Joined { .. } | Self::Redacted => None,
+        }
+    }
+
+    /// Whether this, sent again under the same key, is the same thing; only times and the author's seat may differ
+    /// (a message that survived a crash of its page comes back under a new seat).
+    #[must_use]
+    pub fn repeats(&self, stored: &Self) -> bool {
+        match (self, stored) {
+            (Self::Chat { id, body, .. }, Self::Chat { id: known, body: first, .. }) => id == known && body == first,
+            (Self::Chat { .. }, _) => false,
+            _ => self.key() == stored.key(),
+        }
+    }
+
+    /// When it was stored, by the server's clock; zero where nothing is left to say.
+    #[must_use]
+    pub const fn at(&self) -> Millis {
+        match self {
+            Self::Joined { at, .. } | Self::Left { at, .. } | Self::Chat { at, .. } | Self::Deleted { at, .. } => *at,
+            Self::Redacted => Millis::ZERO,
+        }
+    }
 }

@@ -5,11 +5,13 @@
 
 mod close;
 mod entry;
+mod node;
 mod signal;
 mod text;
 
 pub use close::{CloseCode, Retry};
 pub use entry::{Entry, LeaveReason};
+pub use node::{NodeMsg, Presence};
 pub use signal::{Candidate, Signal};
 pub use text::{Body, Name, Sdp, TextError, Token};
 
@@ -56,6 +58,9 @@ pub struct Hello {
     pub name: Name,
     /// Whether the microphone and the camera are on.
     pub media: MediaState,
+    /// Greater with every `hello` of a seat: of two sockets that claim it, the greater number wins, in whatever order
+    /// and on whichever server they arrive.
+    pub claim: u64,
     /// Present when this page or tab had a seat before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resume: Option<Resume>,
@@ -110,6 +115,11 @@ pub enum ClientMsg {
     Range {
         /// The last entry I have.
         after: Offset,
+    },
+    /// With a seat: send me the messages before this place, newest first; answered by `history` or `refused`.
+    History {
+        /// The oldest place I have.
+        before: Offset,
     },
     /// Any time after the first message: are you there? Answered by `pong`.
     Ping {
@@ -190,6 +200,20 @@ pub enum Refusal {
     IdTaken,
     /// You have a seat already.
     Seated,
+    /// The message's id is of a day that has not come yet; mint another.
+    BadId,
+    /// Earlier messages cannot be read right now; ask again.
+    HistoryAway,
+}
+
+/// A message of the past, at its place.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Past {
+    /// Its place.
+    pub offset: Offset,
+    /// The `chat` entry.
+    pub entry: Entry,
 }
 
 /// What the server sends.
@@ -221,6 +245,15 @@ pub enum ServerMsg {
     Resync {
         /// The place before the first entry that follows.
         from: Offset,
+    },
+    /// Answers `history`: the newest messages before that place, oldest first.
+    History {
+        /// The place that was asked for.
+        before: Offset,
+        /// The messages.
+        messages: Vec<Past>,
+        /// Whether there are older ones.
+        more: bool,
     },
     /// Your chat message is in the log.
     Ack {

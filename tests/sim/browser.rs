@@ -13,9 +13,21 @@ impl World {
         match effect {
             Effect::Recall(room, name, join) => {
                 let keepsake = self.clients[client].keepsake.clone();
-                let entrance = Entrance { name, join, keepsake, utc_offset_min: 0, barred: None };
+                let unsent = self.clients[client].disk.clone();
+                let entrance = Entrance { name, join, keepsake, unsent, utc_offset_min: 0, barred: None };
                 self.later(client, 1, Event::Entered(room, entrance));
             }
+            Effect::KeepChat(_, unsent) => {
+                let id = unsent.id;
+                if !self.clients[client].disk_broken {
+                    let ms = 1 + self.rng.below(20);
+                    let page = self.clients[client].page;
+                    self.schedule(ms, Due::WrittenDown(client, page, unsent));
+                } else if self.rng.one_in(2) {
+                    self.later(client, 1, Event::Kept(id)); // Cannot, and says so; or says nothing.
+                }
+            }
+            Effect::DropChat(id) => self.clients[client].disk.retain(|unsent| unsent.id != id),
             Effect::OpenSocket(epoch) => self.open_socket(client, epoch),
             Effect::SendText(epoch, text) => {
                 if let Some(conn) = self.socket_of(client, epoch) {

@@ -6,7 +6,9 @@ mod browser;
 mod checkers;
 mod fake_pc;
 mod glare;
+mod log;
 mod network;
+mod nodes;
 mod paths;
 mod scenarios;
 mod server;
@@ -27,8 +29,9 @@ fn calls_survive_any_mix_of_faults() {
     let trace = std::env::var("SIM_SEED").is_ok();
     for seed in seeds(1_000) {
         let outcome = std::panic::catch_unwind(|| {
-            let mut world = World::new(seed, trace);
-            world.run_chaos(Chaos::for_seed(seed));
+            let chaos = Chaos::for_seed(seed);
+            let mut world = World::new(seed, trace, chaos.nodes);
+            world.run_chaos(chaos);
             world.heal_and_check();
         });
         assert!(

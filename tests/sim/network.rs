@@ -37,6 +37,8 @@ pub struct Socket {
     /// Which page of that client: a reloaded page has nothing to do with the sockets of the old one.
     pub page: u64,
     pub epoch: SocketEpoch,
+    /// The server node it goes to.
+    pub node: usize,
     pub conn: ConnId,
     pub to_server: Millis,
     pub to_client: Millis,

@@ -5,13 +5,15 @@ use crate::network::Weather;
 use crate::world::{Chaos, World};
 use holdfast::Limits;
 use holdfast::session::Intent;
-use holdfast::view::{LinkView, MediaPath};
+use holdfast::view::{Earlier, LinkView, MediaPath};
 
 impl World {
     /// Lets things happen at random for a while.
     pub fn run_chaos(&mut self, chaos: Chaos) {
         self.weather = chaos.weather;
         self.append_fails_one_in = chaos.append_fails_one_in;
+        self.bus_loss_one_in = chaos.bus_loss_one_in;
+        self.set_worker_dies(4);
         for _ in 0..chaos.clients {
             let client = self.add_client();
             self.enter(client);
@@ -20,7 +22,8 @@ impl World {
         }
         for _ in 0..chaos.events {
             let client = self.rng.below(chaos.clients as u64) as usize;
-            match self.rng.below(12) {
+            let node = self.rng.below(self.nodes.len() as u64) as usize;
+            match self.rng.below(16) {
                 0..=3 => self.say(client),
                 4 => {
                     if let Some(conn) = self.sockets_of(client).first() {
@@ -28,8 +31,8 @@ impl World {
                     }
                 }
                 5 => self.reload(client),
-                6 if chaos.crashes => self.crash_server(),
-                7 => self.start_server(),
+                6 if chaos.crashes => self.crash(node),
+                7 => self.start(node),
                 8 if chaos.cut_media && chaos.clients > 1 => {
                     let other = (client + 1) % chaos.clients;
                     self.cut.push((client.min(other), client.max(other)));
@@ -37,6 +40,13 @@ impl World {
                 9 => self.cut.clear(),
                 10 => self.intend(client, Intent::ToggleMicrophone),
                 11 => self.leave_or_return(client),
+                12 if chaos.cuts => {
+                    let cut = !self.nodes[node].cut;
+                    self.set_cut(node, cut);
+                }
+                13 => self.log.archive_away = !self.log.archive_away,
+                14 => self.trim_log(),
+                15 if chaos.wipes => self.wipe_log(),
                 _ => {}
             }
             let ms = self.rng.below(4_000);
@@ -71,16 +81,46 @@ impl World {
     /// Ends every fault, waits the longest any recovery may take, and checks.
     pub fn heal_and_check(&mut self) {
         self.weather = Weather::FAIR;
-        self.append_fails_one_in = 0;
+        (self.append_fails_one_in, self.bus_loss_one_in, self.log.archive_away) = (0, 0, false);
+        self.set_worker_dies(0);
         self.cut.clear();
-        self.start_server();
+        for node in 0..self.nodes.len() {
+            self.set_cut(node, false);
+        }
+        self.start_all();
         self.run(45_000);
+        self.read_back();
         checkers::after_healing(self);
+    }
+
+    /// Everyone reads back to the beginning.
+    pub fn read_back(&mut self) {
+        for client in 0..self.clients.len() {
+            for _ in 0..200 {
+                if self.clients[client].session.view().earlier == Earlier::None {
+                    break;
+                }
+                self.intend(client, Intent::ShowEarlier);
+                self.run(200);
+            }
+        }
+    }
+
+    /// Takes out of the log what the archive has, but nothing a seat in use needs.
+    fn trim_log(&mut self) {
+        let joined = |server: &crate::server::Server| server.room.oldest_joined();
+        let needed = self.nodes.iter().filter_map(|node| node.server.as_ref().and_then(joined)).min();
+        self.log.trim(needed.unwrap_or(u64::MAX));
     }
 }
 
 fn call_of(n: usize) -> World {
-    let mut world = World::new(1, std::env::var("SIM_TRACE").is_ok());
+    call_over(n, 1)
+}
+
+/// The same over several server nodes.
+fn call_over(n: usize, nodes: usize) -> World {
+    let mut world = World::new(1, std::env::var("SIM_TRACE").is_ok(), nodes);
     for _ in 0..n {
         let client = world.add_client();
         world.enter(client);
@@ -105,7 +145,7 @@ fn eight_people_meet() {
 fn a_server_crash_leaves_media_alone_and_loses_no_message() {
     let mut world = call_of(3);
     let before: Vec<_> = world.clients.iter().map(|c| c.pcs.keys().copied().collect::<Vec<_>>()).collect();
-    world.crash_server();
+    world.crash_all();
     world.run(500);
     for client in 0..3 {
         world.say(client);
@@ -113,7 +153,7 @@ fn a_server_crash_leaves_media_alone_and_loses_no_message() {
         assert!(world.clients[client].session.view().tiles.iter().all(|tile| tile.path == MediaPath::Live));
     }
     world.run(8_000);
-    world.start_server();
+    world.start_all();
     world.run(6_000);
     checkers::after_healing(&world);
     let after: Vec<_> = world.clients.iter().map(|c| c.pcs.keys().copied().collect::<Vec<_>>()).collect();
@@ -140,7 +180,7 @@ fn a_reload_keeps_the_seat_and_the_grid() {
     assert_eq!(world.clients[1].seat(), seat);
     let seen = &world.clients[0].session.view().tiles[0];
     assert!(seen.audio && !seen.video, "what was off stays off");
-    assert_eq!(world.log.entries.len(), 2, "nobody left or joined in the log");
+    assert_eq!(world.log.ever.len(), 2, "nobody left or joined in the log");
 }
 
 #[test]

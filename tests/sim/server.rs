@@ -1,45 +1,18 @@
-//! The server of the simulation: one room over one log that survives crashes, with slow and failing appends.
+//! A server node of the simulation: one room over the shared log, with slow and failing appends.
 
+use crate::log::Log;
 use holdfast::room::{AppendOutcome, Claim, RoomEffect, RoomEvent, Ticket};
-use holdfast::wire::{ClientMsg, Entry, Hello, ServerMsg, Token, Welcome};
-use holdfast::{ChatId, ConnId, Limits, LogEpoch, Millis, Offset, PeerId, Room};
-use std::collections::BTreeMap;
-
-/// What outlives a crash: the log.
-#[derive(Debug, Default)]
-pub struct Log {
-    pub entries: Vec<(Offset, Entry)>,
-    ids: BTreeMap<ChatId, Offset>,
-}
-
-impl Log {
-    pub const EPOCH: LogEpoch = LogEpoch::from_number(1);
-
-    fn append(&mut self, entry: Entry) -> AppendOutcome {
-        if let Entry::Chat { id, .. } = &entry
-            && let Some(offset) = self.ids.get(id)
-        {
-            return AppendOutcome::Stored(*offset);
-        }
-        let offset = Offset { epoch: Self::EPOCH, seq: self.entries.len() as u64 + 1 };
-        if let Entry::Chat { id, .. } = &entry {
-            self.ids.insert(*id, offset);
-        }
-        self.entries.push((offset, entry));
-        AppendOutcome::Stored(offset)
-    }
-
-    fn page(&self, after: u64) -> Vec<(Offset, Entry)> {
-        self.entries.iter().skip(after as usize).take(Limits::PAGE_ENTRIES).cloned().collect()
-    }
-}
+use holdfast::wire::{ClientMsg, Entry, Hello, NodeMsg, ServerMsg, Token, Welcome};
+use holdfast::{ConnId, Limits, Millis, NodeId, Offset, PeerId, Room};
 
 /// What the server wants done outside.
 pub enum Out {
     Send(ConnId, ServerMsg),
     Close(ConnId, holdfast::wire::CloseCode),
     /// Report this append after a while.
-    AppendLater(Ticket, Entry),
+    AppendLater(Ticket, Entry, bool),
+    /// Tell the other nodes.
+    Tell(NodeMsg),
 }
 
 /// One server process.
@@ -50,13 +23,21 @@ pub struct Server {
 
 impl Server {
     /// Starts the process and reads the log.
-    pub fn start(now: Millis, log: &Log, seats_minted: u64) -> Self {
-        let mut room = Room::new(Log::EPOCH);
-        for (offset, entry) in &log.entries {
-            let _ = room.handle(now, RoomEvent::Folded { offset: *offset, entry: entry.clone() });
+    pub fn start(now: Millis, log: &Log, seats_minted: u64, shared: bool) -> (Self, Vec<Out>) {
+        let room = if shared { Room::shared(log.start()) } else { Room::new(log.start()) };
+        let mut server = Self { room, seats_minted };
+        let mut out = vec![];
+        loop {
+            let page = log.page(server.room.head().seq);
+            if page.is_empty() {
+                break;
+            }
+            for (offset, entry) in page {
+                out.extend(server.handle(now, log, RoomEvent::Folded { offset, entry }));
+            }
         }
-        let _ = room.handle(now, RoomEvent::Loaded);
-        Self { room, seats_minted }
+        out.extend(server.handle(now, log, RoomEvent::Loaded));
+        (server, out)
     }
 
     /// A first or later message of a socket.
@@ -85,18 +66,30 @@ impl Server {
         )
     }
 
-    /// An append is done: it is in the log, then reported, then folded.
-    pub fn appended(&mut self, now: Millis, log: &mut Log, ticket: Ticket, entry: Entry, fails: bool) -> Vec<Out> {
-        let outcome = if fails { AppendOutcome::Away } else { log.append(entry) };
+    /// An append ended: it is reported, then what is new in the log is folded.
+    pub fn appended(&mut self, now: Millis, log: &Log, ticket: Ticket, outcome: AppendOutcome) -> Vec<Out> {
         let mut out = self.handle(now, log, RoomEvent::Appended { ticket, outcome });
         out.extend(self.catch_up(now, log));
         out
     }
 
-    fn catch_up(&mut self, now: Millis, log: &Log) -> Vec<Out> {
-        let news: Vec<(Offset, Entry)> = log.page(self.room.head().seq);
-        let fold = |(offset, entry)| self.handle(now, log, RoomEvent::Folded { offset, entry });
-        news.into_iter().flat_map(fold).collect()
+    /// Folds what the log has and the room has not; a log that is another one is begun anew.
+    pub fn catch_up(&mut self, now: Millis, log: &Log) -> Vec<Out> {
+        let mut out = vec![];
+        let head = self.room.head();
+        if log.epoch != head.epoch || head.seq < log.oldest {
+            out.extend(self.handle(now, log, RoomEvent::Reborn { from: log.start() }));
+        } else if log.oldest > 0 {
+            out.extend(self.handle(now, log, RoomEvent::Trimmed { seq: log.oldest }));
+        }
+        for (offset, entry) in log.page(self.room.head().seq) {
+            out.extend(self.handle(now, log, RoomEvent::Folded { offset, entry }));
+        }
+        out
+    }
+
+    pub fn told(&mut self, now: Millis, log: &Log, node: usize, msg: NodeMsg) -> Vec<Out> {
+        self.handle(now, log, RoomEvent::Told { node: NodeId::from_number(node as u64), msg })
     }
 
     pub fn handle(&mut self, now: Millis, log: &Log, event: RoomEvent) -> Vec<Out> {
@@ -111,13 +104,21 @@ impl Server {
                     out.push(Out::Send(conn, ServerMsg::Welcome(Box::new(welcome))));
                 }
                 RoomEffect::Close { conn, code } => out.push(Out::Close(conn, code)),
-                RoomEffect::Append { ticket, entry } => out.push(Out::AppendLater(ticket, entry)),
-                RoomEffect::Read { conn, after } => {
-                    let entries = log.page(after.seq);
-                    out.extend(self.handle(now, log, RoomEvent::Page { conn, entries }));
+                RoomEffect::Append { ticket, entry, ask_archive } => {
+                    out.push(Out::AppendLater(ticket, entry, ask_archive));
                 }
+                RoomEffect::Tell { msg } => out.push(Out::Tell(msg)),
+                RoomEffect::History { conn, before } => {
+                    out.push(Out::Send(conn, log.history(&ClientMsg::History { before })));
+                }
+                RoomEffect::Read { conn, after } => out.extend(self.read(now, log, conn, after)),
             }
         }
         out
+    }
+
+    fn read(&mut self, now: Millis, log: &Log, conn: ConnId, after: Offset) -> Vec<Out> {
+        let entries = if after.epoch == log.epoch { log.page(after.seq) } else { vec![] };
+        self.handle(now, log, RoomEvent::Page { conn, entries })
     }
 }

@@ -2,13 +2,14 @@
 
 use crate::checkers;
 use crate::fake_pc::FakePc;
+use crate::log::Log;
 use crate::network::{Socket, Weather};
-use crate::server::{Log, Out, Server};
+use crate::nodes::Node;
 use holdfast::rng::Rng;
 use holdfast::room::{RoomEvent, Ticket};
-use holdfast::session::{Event, Intent, Keepsake, SocketEvent};
+use holdfast::session::{Event, Intent, Keepsake, SocketEvent, Unsent};
 use holdfast::view::Phase;
-use holdfast::wire::{ClientMsg, CloseCode, Entry, ServerMsg, decode, encode};
+use holdfast::wire::{CloseCode, Entry, NodeMsg};
 use holdfast::{ChatId, ConnId, Millis, PcEpoch, PeerId, RoomId, Session};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,9 +22,24 @@ pub enum Due {
     ServerLost(ConnId),
     ClientLost(ConnId, CloseCode, String),
     Event(usize, u64, Event),
-    Appended(u64, Ticket, Entry),
+    /// An append of this node's process reaches the log.
+    Appended(usize, u64, Ticket, Entry, bool),
+    /// An append of this node's process did not reach the log in time.
+    AppendAway(usize, u64, Ticket),
+    /// A page's message is written down in its browser.
+    WrittenDown(usize, u64, Unsent),
     Tick(usize, u64),
-    ServerTick(u64),
+    NodeTick(usize, u64),
+    /// A node is woken because the log may have grown.
+    Wake(usize),
+    /// A node looks by itself.
+    Poll(usize, u64),
+    /// A node hears another one.
+    Told(usize, usize, Box<NodeMsg>),
+    /// A node notices whether it hears the others.
+    Hears(usize, u64),
+    /// An archive worker's turn.
+    Archive,
     Paths,
 }
 
@@ -36,7 +52,11 @@ pub struct Client {
     tick_at: Option<Millis>,
     /// Messages written and not given up.
     pub said: BTreeSet<ChatId>,
-    /// Messages that waited in a page that was reloaded: they may be in the log or not.
+    /// What the browser has written down.
+    pub disk: Vec<Unsent>,
+    /// The browser cannot write anything down.
+    pub disk_broken: bool,
+    /// Messages that waited in a page that was reloaded before they were written down: they may be in the log or not.
     pub given_up: BTreeSet<ChatId>,
     pub wants_in: bool,
 }
@@ -59,7 +79,11 @@ pub struct Chaos {
     pub clients: usize,
     pub events: u32,
     pub weather: Weather,
+    pub nodes: usize,
     pub crashes: bool,
+    pub cuts: bool,
+    pub wipes: bool,
+    pub bus_loss_one_in: u64,
     pub append_fails_one_in: u64,
     pub cut_media: bool,
 }
@@ -77,7 +101,11 @@ impl Chaos {
             clients: 2 + rng.below(4) as usize,
             events: 25 + rng.below(25) as u32,
             weather,
+            nodes: 1 + rng.below(3) as usize,
             crashes: rng.one_in(2),
+            cuts: rng.one_in(3),
+            wipes: rng.one_in(4),
+            bus_loss_one_in: [0, 5, 1][rng.below(3) as usize],
             append_fails_one_in: [0, 0, 10][rng.below(3) as usize],
             cut_media: rng.one_in(2),
         }
@@ -88,8 +116,10 @@ pub struct World {
     pub now: Millis,
     pub rng: Rng,
     pub clients: Vec<Client>,
-    pub server: Option<Server>,
+    pub nodes: Vec<Node>,
     pub log: Log,
+    pub bus_loss_one_in: u64,
+    worker_dies_one_in: u64,
     pub weather: Weather,
     pub append_fails_one_in: u64,
     /// Pairs of clients between which no media passes.
@@ -100,24 +130,22 @@ pub struct World {
     due: BTreeMap<(Millis, u64), Due>,
     scheduled: u64,
     conns: u64,
-    boot: u64,
-    server_tick_at: Option<Millis>,
     trace: bool,
     room: RoomId,
     pub online: bool,
 }
 
 impl World {
-    pub fn new(seed: u64, trace: bool) -> Self {
+    pub fn new(seed: u64, trace: bool, nodes: usize) -> Self {
         let now = Millis::from_unix(1_800_000_000_000);
-        let log = Log::default();
-        let server = Some(Server::start(now, &log, 0));
         let mut world = Self {
             now,
             rng: Rng::new(seed),
             clients: vec![],
-            server,
-            log,
+            nodes: std::iter::repeat_with(Node::default).take(nodes).collect(),
+            log: Log::new(now),
+            bus_loss_one_in: 0,
+            worker_dies_one_in: 0,
             weather: Weather::FAIR,
             append_fails_one_in: 0,
             cut: vec![],
@@ -126,13 +154,13 @@ impl World {
             due: BTreeMap::new(),
             scheduled: 0,
             conns: 0,
-            boot: 0,
-            server_tick_at: None,
             trace,
             room: "sim-room".parse().expect("a valid code"),
             online: true,
         };
+        world.start_all();
         world.schedule(50, Due::Paths);
+        world.schedule(500, Due::Archive);
         world
     }
 
@@ -143,6 +171,8 @@ impl World {
             page: 0,
             pcs: BTreeMap::new(),
             keepsake: None,
+            disk: vec![],
+            disk_broken: false,
             tick_at: None,
             said: BTreeSet::new(),
             given_up: BTreeSet::new(),
@@ -161,7 +191,7 @@ impl World {
         self.schedule_at(self.now.plus(after_ms), due);
     }
 
-    fn schedule_at(&mut self, at: Millis, due: Due) {
+    pub fn schedule_at(&mut self, at: Millis, due: Due) {
         self.scheduled += 1;
         self.due.insert((at, self.scheduled), due);
     }
@@ -182,20 +212,20 @@ impl World {
 
     fn happen(&mut self, due: Due) {
         match due {
-            Due::ToServer(conn, text) => self.server_hears(conn, &text),
+            Due::ToServer(conn, text) => self.node_hears(conn, &text),
             Due::ToClient(conn, text) => {
                 if let Some(socket) = self.live(conn) {
                     self.post(socket.client, socket.page, Event::Socket(socket.epoch, SocketEvent::Text(text)));
                 }
             }
             Due::Opened(conn) => match self.live(conn) {
-                Some(socket) if self.server.is_some() && self.online => {
+                Some(socket) if self.nodes[socket.node].server.is_some() && self.online => {
                     self.post(socket.client, socket.page, Event::Socket(socket.epoch, SocketEvent::Opened));
                 }
                 Some(_) => self.break_socket(conn),
                 None => {}
             },
-            Due::ServerLost(conn) => self.server_event(RoomEvent::Closed { conn }),
+            Due::ServerLost(conn) => self.node_event(self.sockets[&conn].node, RoomEvent::Closed { conn }),
             Due::ClientLost(conn, code, reason) => {
                 if let Some(socket) = self.sockets.get(&conn).copied() {
                     let event = Event::Socket(socket.epoch, SocketEvent::Closed(code, reason));
@@ -203,7 +233,13 @@ impl World {
                 }
             }
             Due::Event(client, page, event) => self.post(client, page, event),
-            Due::Appended(boot, ticket, entry) => self.append(boot, ticket, entry),
+            Due::WrittenDown(client, page, unsent) => {
+                if self.clients[client].page == page {
+                    let id = unsent.id;
+                    self.clients[client].disk.push(unsent);
+                    self.post(client, page, Event::Kept(id));
+                }
+            }
             Due::Tick(client, page) => {
                 let one = &self.clients[client];
                 if one.page == page && one.tick_at.is_some_and(|at| at <= self.now) {
@@ -211,20 +247,20 @@ impl World {
                     self.post(client, page, Event::Tick);
                 }
             }
-            Due::ServerTick(boot) => {
-                if boot == self.boot {
-                    self.server_tick_at = None;
-                    self.server_event(RoomEvent::Tick);
-                }
+            Due::Archive => {
+                let dies = self.rng.one_in(self.worker_dies_one_in);
+                self.log.archive_some(self.now, dies);
+                self.schedule(500, Due::Archive);
             }
             Due::Paths => {
                 self.move_paths();
                 self.schedule(50, Due::Paths);
             }
+            other => self.node_happens(other),
         }
     }
 
-    fn live(&self, conn: ConnId) -> Option<Socket> {
+    pub fn live(&self, conn: ConnId) -> Option<Socket> {
         self.sockets.get(&conn).copied().filter(|socket| socket.alive)
     }
 
@@ -265,8 +301,9 @@ impl World {
         self.conns += 1;
         let conn = ConnId::from_number(self.conns);
         let page = self.clients[client].page;
+        let node = self.rng.below(self.nodes.len() as u64) as usize;
         let socket =
-            Socket { client, page, epoch, conn, to_server: Millis::ZERO, to_client: Millis::ZERO, alive: true };
+            Socket { client, page, epoch, node, conn, to_server: Millis::ZERO, to_client: Millis::ZERO, alive: true };
         self.sockets.insert(conn, socket);
         let ms = 1 + self.rng.below(self.weather.delay_ms);
         self.schedule(ms, Due::Opened(conn));
@@ -288,10 +325,6 @@ impl World {
         }
     }
 
-    pub fn live_sockets(&self) -> Vec<ConnId> {
-        self.sockets.values().filter(|socket| socket.alive).map(|socket| socket.conn).collect()
-    }
-
     pub fn sockets_of(&self, client: usize) -> Vec<ConnId> {
         self.sockets.values().filter(|s| s.alive && s.client == client).map(|s| s.conn).collect()
     }
@@ -305,83 +338,6 @@ impl World {
         }
     }
 
-    fn server_hears(&mut self, conn: ConnId, text: &str) {
-        let (Some(server), true) = (&mut self.server, self.sockets[&conn].alive) else { return };
-        let msg: ClientMsg = decode(text).expect("pages send only what the protocol has");
-        let out = server.message(self.now, &self.log, conn, msg);
-        self.server_does(out);
-    }
-
-    fn server_event(&mut self, event: RoomEvent) {
-        let Some(server) = &mut self.server else { return };
-        let out = server.handle(self.now, &self.log, event);
-        self.server_does(out);
-    }
-
-    fn append(&mut self, boot: u64, ticket: Ticket, entry: Entry) {
-        let fails = self.rng.one_in(self.append_fails_one_in);
-        let Some(server) = self.server.as_mut().filter(|_| boot == self.boot) else { return };
-        let out = server.appended(self.now, &mut self.log, ticket, entry, fails);
-        self.server_does(out);
-    }
-
-    fn server_does(&mut self, out: Vec<Out>) {
-        for one in out {
-            match one {
-                Out::Send(conn, msg) => self.send_to_client(conn, &msg),
-                Out::Close(conn, code) => {
-                    if let Some(socket) = self.sockets.get_mut(&conn).filter(|socket| socket.alive) {
-                        socket.alive = false;
-                        let at = socket.to_client.max(self.now.plus(10));
-                        self.schedule_at(at, Due::ClientLost(conn, code, code.text().into()));
-                    }
-                }
-                Out::AppendLater(ticket, entry) => {
-                    let boot = self.boot;
-                    self.schedule(3, Due::Appended(boot, ticket, entry));
-                }
-            }
-        }
-        let deadline = self.server.as_ref().and_then(|server| server.room.next_deadline());
-        if let Some(at) = deadline.map(|at| at.max(self.now.plus(1)))
-            && self.server_tick_at.is_none_or(|known| at < known || known <= self.now)
-        {
-            self.server_tick_at = Some(at);
-            let boot = self.boot;
-            self.schedule_at(at, Due::ServerTick(boot));
-        }
-    }
-
-    fn send_to_client(&mut self, conn: ConnId, msg: &ServerMsg) {
-        let Some(socket) = self.live(conn) else { return };
-        self.note(|| format!("server to client {}: {msg:?}", socket.client));
-        let text = encode(msg);
-        for at in self.weather.arrivals(&mut self.rng, self.now, socket.to_client) {
-            self.sockets.get_mut(&conn).expect("just read").to_client = at.max(socket.to_client);
-            self.schedule_at(at, Due::ToClient(conn, text.clone()));
-        }
-    }
-
-    /// Kills the server process; what was not appended is gone.
-    pub fn crash_server(&mut self) {
-        self.note(|| "server crashes".into());
-        self.boot += 1;
-        self.server_tick_at = None;
-        self.server = None;
-        for conn in self.live_sockets() {
-            self.break_socket(conn);
-        }
-    }
-
-    pub fn start_server(&mut self) {
-        if self.server.is_none() {
-            self.note(|| "server starts".into());
-            let minted = self.boot * 1_000_000;
-            self.server = Some(Server::start(self.now, &self.log, minted));
-            self.server_does(vec![]);
-        }
-    }
-
     /// Reloads a page: same tab, same keepsake, nothing else.
     pub fn reload(&mut self, client: usize) {
         self.note(|| format!("client {client} reloads"));
@@ -392,8 +348,10 @@ impl World {
         let seed = self.rng.next_u64();
         let one = &mut self.clients[client];
         for id in one.waiting() {
-            one.said.remove(&id);
-            one.given_up.insert(id);
+            if !one.disk.iter().any(|unsent| unsent.id == id) {
+                one.said.remove(&id);
+                one.given_up.insert(id);
+            }
         }
         one.page += 1;
         one.pcs.clear();
@@ -409,6 +367,10 @@ impl World {
         self.clients[client].wants_in = true;
         let (room, name) = (self.room.clone(), format!("Person {client}"));
         self.intend(client, Intent::Enter(room, name, true));
+    }
+
+    pub fn set_worker_dies(&mut self, one_in: u64) {
+        self.worker_dies_one_in = one_in;
     }
 
     pub fn is_in(&self, client: usize) -> bool {

@@ -1,0 +1,102 @@
+//! Reading back: pages of messages from before what the log sent, asked for one at a time.
+
+use super::chat::Chat;
+use super::{Effect, Session};
+use crate::id::Offset;
+use crate::limits::Limits;
+use crate::time::Millis;
+use crate::view::Earlier;
+use crate::wire::{self, ClientMsg, Entry};
+
+/// What is known of the messages before the first one here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Past {
+    /// There are none.
+    None,
+    /// There are some.
+    There,
+    /// The ones before this place were asked for; given up at `until`.
+    Asked {
+        /// The place.
+        before: Offset,
+        /// When the question counts as lost.
+        until: Millis,
+    },
+}
+
+impl Chat {
+    pub(super) const fn earlier(&self) -> Earlier {
+        match self.past {
+            Past::None => Earlier::None,
+            Past::There => Earlier::There,
+            Past::Asked { .. } => Earlier::Loading,
+        }
+    }
+
+    pub(super) const fn history_deadline(&self) -> Option<Millis> {
+        match self.past {
+            Past::Asked { until, .. } => Some(until),
+            Past::None | Past::There => None,
+        }
+    }
+
+    pub(super) fn give_up_history(&mut self, now: Millis) {
+        if self.history_deadline().is_some_and(|until| now >= until) {
+            self.past = Past::There;
+        }
+    }
+
+    /// It can be asked for again.
+    pub(super) const fn history_failed(&mut self) {
+        if matches!(self.past, Past::Asked { .. }) {
+            self.past = Past::There;
+        }
+    }
+}
+
+impl Session {
+    /// On the first `welcome`: the log sends what comes after `from`. What lies before is offered; where the log
+    /// begins, an earlier life of it may have left messages in the archive, which are shown without asking.
+    pub(super) fn first_history(&mut self, now: Millis, from: Offset) -> Vec<Effect> {
+        if from.seq == 0 {
+            return self.ask_history(now, Offset { epoch: from.epoch, seq: 1 });
+        }
+        self.chat.past = Past::There;
+        vec![]
+    }
+
+    pub(super) fn ask_history(&mut self, now: Millis, before: Offset) -> Vec<Effect> {
+        self.chat.past = Past::Asked { before, until: now.plus(Limits::HISTORY_WITHIN_MS) };
+        self.send(&ClientMsg::History { before })
+    }
+
+    pub(super) fn show_earlier(&mut self, now: Millis) -> Vec<Effect> {
+        if self.chat.past != Past::There || !self.link.is_online() {
+            return vec![];
+        }
+        if self.chat.stored.len() >= Limits::CHAT_KEPT_BACK {
+            self.chat.past = Past::None;
+            return self.notify(now, "That is as far back as this page can show.");
+        }
+        let oldest = self.chat.stored.keys().next().copied();
+        let log_end = Offset { epoch: self.log.epoch, seq: self.log.seq.saturating_add(1) };
+        self.ask_history(now, oldest.unwrap_or(log_end))
+    }
+
+    pub(super) fn history_came(&mut self, before: Offset, messages: Vec<wire::Past>, more: bool) {
+        if !matches!(self.chat.past, Past::Asked { before: asked, .. } if asked == before) {
+            return; // Of a question that was given up, or of a log that is over.
+        }
+        self.chat.past = if more { Past::There } else { Past::None };
+        let room_for = Limits::CHAT_KEPT_BACK.saturating_sub(self.chat.stored.len());
+        self.chat.kept = (self.chat.stored.len() + messages.len()).clamp(self.chat.kept, Limits::CHAT_KEPT_BACK);
+        for wire::Past { offset, entry } in
+            messages.into_iter().rev().take(room_for).filter(|past| past.offset < before)
+        {
+            if let Entry::Chat { id, peer, name, body, at } = entry {
+                let mine = self.seat.as_ref().is_some_and(|seat| seat.peer == peer);
+                let _ = self.chat.stored(id, offset, name, mine, &body, at);
+            }
+        }
+    }
+}
