@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 /// How often an entry may be refused before it is a dead letter.
 pub const ATTEMPTS: u32 = 5;
 /// Entries of one batch.
-pub const BATCH: usize = 500;
+pub const BATCH: usize = 200;
 /// Refused entries that wait for another try; past that no new ones are taken.
 const REFUSED: usize = 1_000;
 const OUTAGE: Backoff = Backoff { first_ms: 200, cap_ms: 5_000 };

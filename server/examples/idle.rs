@@ -49,6 +49,7 @@ async fn main() -> anyhow::Result<()> {
             room: format!("idle-{}", i / 8).parse()?,
             name: Name::new(&format!("P{i}"))?,
             media: MediaState::default(),
+            claim: 1,
             resume: None,
         });
         socket.send(Message::text(encode(&hello))).await?;

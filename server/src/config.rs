@@ -62,6 +62,38 @@ pub struct Config {
     #[arg(long, env = "HOLDFAST_LOG_JSON", default_value_t = false)]
     pub log_json: bool,
 
+    /// Redis for log and queue (redis://, rediss://, redis+sentinel://host:port/master, redis+cluster://a:1,b:2). Empty: embedded.
+    #[arg(long, env = "REDIS_URL", default_value = "", hide_env_values = true)]
+    pub redis_url: String,
+
+    /// What every key in Redis begins with.
+    #[arg(long, env = "HOLDFAST_REDIS_PREFIX", default_value = "holdfast")]
+    pub redis_prefix: String,
+
+    /// Replicas that must have an entry before it is acknowledged (WAIT); not with a cluster.
+    #[arg(long, env = "HOLDFAST_REDIS_WAIT", default_value_t = 0)]
+    pub redis_wait: u32,
+
+    /// MongoDB for the archive (mongodb://host:27017/holdfast). Empty: embedded.
+    #[arg(long, env = "MONGODB_URI", default_value = "", hide_env_values = true)]
+    pub mongodb_uri: String,
+
+    /// Days messages are kept where a room does not say; 0 for ever.
+    #[arg(long, env = "HOLDFAST_RETENTION_DAYS", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=36_500))]
+    pub retention_days: u32,
+
+    /// Days an entry stays in the log after it was archived.
+    #[arg(long, env = "HOLDFAST_LOG_DAYS", default_value_t = 7, value_parser = clap::value_parser!(u32).range(7..=3_650))]
+    pub log_days: u32,
+
+    /// Seconds between two rounds of the sweep that deletes what is too old.
+    #[arg(long, env = "HOLDFAST_SWEEP_S", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub sweep_s: u64,
+
+    /// Opens /admin and /api/v1/admin, at least 16 characters. Empty: they do not exist.
+    #[arg(long, env = "HOLDFAST_ADMIN_TOKEN", default_value = "", hide_env_values = true)]
+    pub admin_token: String,
+
     /// Relay and STUN settings.
     #[command(flatten)]
     pub turn: TurnConfig,
@@ -129,6 +161,18 @@ impl Config {
     pub fn validate(&self) -> Result<(), String> {
         if !self.secret.is_empty() && self.secret.len() < 32 {
             return Err("HOLDFAST_SECRET has fewer than 32 characters".into());
+        }
+        if !self.admin_token.is_empty() && self.admin_token.len() < 16 {
+            return Err("HOLDFAST_ADMIN_TOKEN has fewer than 16 characters".into());
+        }
+        if self.redis_prefix.is_empty() || self.redis_prefix.contains(['{', '}', ' ']) {
+            return Err("HOLDFAST_REDIS_PREFIX is empty or has a brace or a space".into());
+        }
+        if self.redis_wait > 0 && self.redis_url.starts_with("redis+cluster") {
+            return Err("HOLDFAST_REDIS_WAIT does not work with a cluster".into());
+        }
+        if !self.redis_url.is_empty() && self.secret.is_empty() {
+            return Err("REDIS_URL lets several servers work together, so HOLDFAST_SECRET must be set, to the same on all of them".into());
         }
         for url in &self.turn.urls {
             if !["turn:", "turns:", "stun:", "stuns:"].iter().any(|scheme| url.starts_with(scheme)) {

@@ -4,18 +4,26 @@
 
 pub mod api;
 pub mod archive;
+pub mod backends;
 pub mod clock;
 pub mod config;
+pub mod deletion;
+pub mod dependency;
 pub mod health;
 pub mod log;
+pub mod metrics;
 pub mod origin;
 pub mod pages;
+pub mod queue;
+pub mod redis;
 pub mod rooms;
 pub mod router;
 pub mod running;
 pub mod serve;
 pub mod socket;
 pub mod state;
+pub mod store;
+pub mod sweep;
 pub mod telemetry;
 pub mod throttle;
 pub mod tokens;

@@ -3,7 +3,7 @@
 use crate::api::{self, problem::Problem};
 use crate::pages::{self, security_headers};
 use crate::state::App;
-use crate::{health, socket};
+use crate::{health, metrics, socket};
 use axum::Router;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{from_fn, map_response};
@@ -43,6 +43,7 @@ pub fn router(app: &App) -> Router {
         .layer(RequestBodyLimitLayer::new(BODY_BYTES))
         .route("/healthz", get(health::live))
         .route("/readyz", get(health::ready))
+        .route("/metrics", get(metrics::show))
         .route("/ws", any(socket::upgrade))
         .layer(CatchPanicLayer::custom(|_| Problem::Internal.into_response()))
         .layer(from_fn(security_headers))

@@ -1,7 +1,8 @@
 //! What every handler shares.
 
-use crate::archive::Archive;
+use crate::backends::Backends;
 use crate::config::Config;
+use crate::redis::bus::Bus;
 use crate::rooms::Rooms;
 use crate::throttle::Throttle;
 use crate::tokens::Secret;
@@ -21,8 +22,12 @@ pub struct Shared {
     pub leptos: LeptosOptions,
     /// Rooms in memory.
     pub rooms: Rooms,
-    /// Rooms and history on disk.
-    pub archive: Arc<dyn Archive>,
+    /// Log, queue and archive.
+    pub backends: Backends,
+    /// The way to other nodes, if there can be any.
+    pub bus: Option<Bus>,
+    /// What Prometheus is shown.
+    pub metrics: metrics_exporter_prometheus::PrometheusHandle,
     /// Signs and checks seat tokens.
     pub secret: Secret,
     /// The relay.

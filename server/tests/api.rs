@@ -24,15 +24,15 @@ async fn a_room_is_created_looked_up_and_read_by_pages() {
         ana.send(&chat(n, &format!("message {n}"))).await;
         ana.ack(n).await;
     }
-    let (mut after, mut texts) = (0, vec![]);
+    let (mut after, mut texts) = ("0".to_owned(), vec![]);
     loop {
         let url = server.url(&format!("/api/v1/rooms/{code}/messages?after={after}&limit=10"));
         let page = json(http.get(url).send().await.expect("an answer")).await;
         let messages = page["messages"].as_array().expect("a list");
         assert!(messages.len() <= 10);
         texts.extend(messages.iter().map(|m| m["body"].as_str().expect("a text").to_owned()));
-        match page["next"].as_u64() {
-            Some(next) => after = next,
+        match page["next"].as_str() {
+            Some(next) => after = next.to_owned(),
             None => break,
         }
     }
@@ -161,7 +161,7 @@ async fn the_api_describes_itself_and_readiness_names_each_part() {
     let ready = json(reqwest::get(server.url("/readyz")).await.expect("an answer")).await;
     let parts: Vec<&str> =
         ready["parts"].as_array().expect("a list").iter().filter_map(|part| part["name"].as_str()).collect();
-    assert_eq!(parts, ["log", "archive", "relay", "rooms", "accepting"]);
+    assert_eq!(parts, ["log", "archive", "breakers", "relay", "rooms", "accepting"]);
     assert_eq!(ready["ready"], true);
 }
 

@@ -5,54 +5,64 @@ mod support;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use holdfast::wire::{ClientMsg, Entry, Refusal, ServerMsg};
-use holdfast::{Offset, RoomId};
+use holdfast::{ChatId, Offset, RoomId};
+use server::backends::{Backends, open_store};
 use server::config::Config;
-use server::log::embedded::EmbeddedStore;
-use server::log::{LogError, RoomLog};
+use server::log::{LogError, LogPage, LogState, RoomLog};
 use server::running::Running;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use support::{Client, chat, hello, room};
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+type Answer<T> = BoxFuture<'static, Result<T, LogError>>;
 
 /// The real log, which panics or fails for one room while `bad` is set.
 struct Sabotaged {
-    inner: EmbeddedStore,
+    inner: Arc<dyn RoomLog>,
     bad: Arc<AtomicBool>,
     panics: bool,
 }
 
 impl RoomLog for Sabotaged {
-    fn append(&self, room: &RoomId, entry: Entry) -> BoxFuture<'static, Result<Offset, LogError>> {
+    fn append(&self, room: &RoomId, entry: Entry, seen: Offset) -> Answer<Offset> {
         if room.as_str() == "bad-room" && self.bad.load(Ordering::SeqCst) {
             assert!(!self.panics, "sabotaged on purpose");
             return async { Err(LogError::Away) }.boxed();
         }
-        self.inner.append(room, entry)
+        self.inner.append(room, entry, seen)
     }
-    fn read(
-        &self,
-        room: &RoomId,
-        after: u64,
-        limit: usize,
-    ) -> BoxFuture<'static, Result<Vec<(Offset, Entry)>, LogError>> {
+    fn read(&self, room: &RoomId, after: Offset, limit: usize) -> Answer<LogPage> {
         self.inner.read(room, after, limit)
     }
-    fn head(&self, room: &RoomId) -> BoxFuture<'static, Result<Offset, LogError>> {
-        self.inner.head(room)
+    fn state(&self, room: &RoomId) -> Answer<LogState> {
+        self.inner.state(room)
     }
     fn wakes(&self, room: &RoomId) -> watch::Receiver<u64> {
         self.inner.wakes(room)
+    }
+    fn trim(&self, room: &RoomId, until: u64) -> Answer<()> {
+        self.inner.trim(room, until)
+    }
+    fn redact(&self, room: &RoomId, id: ChatId) -> Answer<()> {
+        self.inner.redact(room, id)
+    }
+    fn wipe(&self, room: &RoomId) -> Answer<LogState> {
+        self.inner.wipe(room)
+    }
+    fn rooms(&self, after: Option<RoomId>, limit: usize) -> Answer<Vec<RoomId>> {
+        self.inner.rooms(after, limit)
     }
 }
 
 async fn start(panics: bool) -> (Running, Arc<AtomicBool>, tempfile::TempDir) {
     let dir = tempfile::tempdir().expect("a temporary folder");
-    let store = EmbeddedStore::open(dir.path()).expect("opens");
+    let mut backends = Backends::embedded(&open_store(dir.path()).expect("opens"));
     let bad = Arc::new(AtomicBool::new(false));
-    let log = Sabotaged { inner: store.clone(), bad: Arc::clone(&bad), panics };
+    backends.log = Arc::new(Sabotaged { inner: Arc::clone(&backends.log), bad: Arc::clone(&bad), panics });
     let config = Config::for_test(dir.path().to_owned());
-    (Running::start_with(config, Arc::new(log), Arc::new(store)).await.expect("starts"), bad, dir)
+    (Running::start_with(config, backends, CancellationToken::new()).await.expect("starts"), bad, dir)
 }
 
 async fn join(server: &Running, id: &str, name: &str) -> Client {
@@ -97,7 +107,7 @@ async fn with_the_log_away_nothing_is_acknowledged_and_nothing_is_lost() {
 #[tokio::test]
 async fn a_long_history_of_long_messages_reaches_whoever_comes_late() {
     let dir = tempfile::tempdir().expect("a temporary folder");
-    let store = EmbeddedStore::open(dir.path()).expect("opens");
+    let backends = Backends::embedded(&open_store(dir.path()).expect("opens"));
     let hall = room("long-history");
     let text = "x".repeat(3_000);
     let body = holdfast::wire::Body::new(&text).expect("valid");
@@ -105,14 +115,15 @@ async fn a_long_history_of_long_messages_reaches_whoever_comes_late() {
         .map(|n| {
             let (peer, name) = (holdfast::PeerId::from_bits(n), holdfast::wire::Name::new("Ana").expect("valid"));
             let id = support::chat_id(n);
-            store.append(&hall, Entry::Chat { id, peer, name, body: body.clone(), at: holdfast::Millis::ZERO })
+            let entry = Entry::Chat { id, peer, name, body: body.clone(), at: holdfast::Millis::ZERO };
+            backends.log.append(&hall, entry, Offset::default())
         })
         .collect();
     for append in appends {
         append.await.expect("stored");
     }
     let config = Config::for_test(dir.path().to_owned());
-    let server = Running::start_with(config, Arc::new(store.clone()), Arc::new(store)).await.expect("starts");
+    let server = Running::start_with(config, backends, CancellationToken::new()).await.expect("starts");
     let mut late = join(&server, "long-history", "Late").await;
     let mut next = 1;
     late.until(|msg| match msg {

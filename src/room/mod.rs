@@ -142,6 +142,12 @@ impl Room {
         self.conns.is_empty() && self.members.values().all(|member| matches!(member.link, Link::Elsewhere { .. }))
     }
 
+    /// How many seats are taken.
+    #[must_use]
+    pub fn seats(&self) -> usize {
+        self.members.len()
+    }
+
     /// The number of the oldest entry that a seat in use began with: entries from there on are needed to load the room.
     #[must_use]
     pub fn oldest_joined(&self) -> Option<u64> {

@@ -31,6 +31,8 @@ pub enum Problem {
     MethodNotAllowed,
     /// No valid seat token.
     NoSeat,
+    /// Not the admin token.
+    NotAdmin,
     /// The store does not answer.
     StoreAway,
     /// The body is larger than allowed.
@@ -81,6 +83,7 @@ impl Problem {
                 (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "This method is not allowed here.")
             }
             Self::NoSeat => (StatusCode::UNAUTHORIZED, "no_seat", "A valid seat token is needed."),
+            Self::NotAdmin => (StatusCode::UNAUTHORIZED, "not_admin", "The admin token is needed."),
             Self::StoreAway => (StatusCode::SERVICE_UNAVAILABLE, "store_away", "The store does not answer; try again."),
             Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too_large", "The request is too large."),
             Self::Internal => {
@@ -101,7 +104,7 @@ impl IntoResponse for Problem {
             Self::TooManyRequests | Self::StoreAway | Self::Draining => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
             }
-            Self::NoSeat => {
+            Self::NoSeat | Self::NotAdmin => {
                 headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             }
             Self::NotWebSocket => {

@@ -1,15 +1,15 @@
 //! What one can ask of a room over HTTP.
 
 use super::problem::{Problem, ProblemBody};
-use crate::archive::HistoryPage;
 use crate::clock;
+use crate::rooms::past;
 use crate::state::App;
 use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use holdfast::rng::Rng;
 use holdfast::wire::Entry;
-use holdfast::{Limits, RoomId};
+use holdfast::{Limits, LogEpoch, Offset, RoomId};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -28,6 +28,14 @@ pub struct RoomBody {
     epoch: u64,
     /// The number of its newest log entry; 0 if there is none.
     head: u64,
+    /// What people call it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    /// When something last happened in it.
+    last_active_ms: u64,
+    /// Days its messages are kept; absent for the server's setting.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retention_days: Option<u32>,
 }
 
 /// A stored chat message.
@@ -35,7 +43,9 @@ pub struct RoomBody {
 pub struct MessageBody {
     /// Its id, a UUID of version 7.
     id: String,
-    /// Its number in the log.
+    /// The life of the log it is in.
+    epoch: u64,
+    /// Its number in that life.
     seq: u64,
     /// The seat that wrote it.
     peer: String,
@@ -54,7 +64,8 @@ pub struct MessagesBody {
     messages: Vec<MessageBody>,
     /// The `after` of the next page; absent on the last.
     #[serde(skip_serializing_if = "Option::is_none")]
-    next: Option<u64>,
+    #[schema(example = "1800000000000.17")]
+    next: Option<String>,
 }
 
 /// One STUN or TURN server.
@@ -83,9 +94,9 @@ pub struct IceBody {
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub struct PageQuery {
-    /// The number of the last message you have; 0 for the beginning.
+    /// The `next` of the page before; without it the first page.
     #[serde(default)]
-    after: u64,
+    after: Option<String>,
     /// How many messages, 1 to 200.
     #[serde(default = "page_entries")]
     limit: usize,
@@ -100,7 +111,9 @@ pub async fn new_room(app: &App) -> Result<RoomId, Problem> {
     let mut rng = Rng::new(rand::random());
     for _ in 0..8 {
         let room = RoomId::mint(&mut rng);
-        if app.archive.create(&room, clock::now()).await.map_err(|_| Problem::StoreAway)? {
+        // Without an archive to ask, a code is taken on trust: two alike are made once in 10^14 times. The room's first
+        // entry creates it there later.
+        if app.backends.archive.create(&room, clock::now()).await.unwrap_or(true) {
             tracing::info!(%room, "created");
             return Ok(room);
         }
@@ -109,10 +122,35 @@ pub async fn new_room(app: &App) -> Result<RoomId, Problem> {
 }
 
 async fn room_body(app: &App, room: RoomId) -> Result<RoomBody, Problem> {
-    let record = app.archive.room(&room).await.map_err(|_| Problem::StoreAway)?.ok_or(Problem::NoSuchRoom)?;
-    let (epoch, head) = (record.head.epoch.number(), record.head.seq);
-    let path = format!("/r/{room}");
-    Ok(RoomBody { room: room.into(), path, created_ms: record.created.as_unix(), epoch, head })
+    let record = app.backends.archive.room(&room).await.map_err(|_| Problem::StoreAway)?;
+    let record = match record {
+        Some(record) => record,
+        // Its first entry may be on its way to the archive.
+        None if app.rooms.has(&room) => crate::archive::RoomRecord {
+            room: room.clone(),
+            name: None,
+            created: clock::now(),
+            last_active: clock::now(),
+            retention_days: None,
+            head: Offset::default(),
+        },
+        None => return Err(Problem::NoSuchRoom),
+    };
+    let head = app.backends.log.state(&room).await.map_or(record.head, |state| state.head());
+    Ok(body_of(record, head))
+}
+
+fn body_of(record: crate::archive::RoomRecord, head: Offset) -> RoomBody {
+    RoomBody {
+        path: format!("/r/{}", record.room),
+        room: record.room.into(),
+        created_ms: record.created.as_unix(),
+        epoch: head.epoch.number(),
+        head: head.seq,
+        name: record.name.map(String::from),
+        last_active_ms: record.last_active.as_unix(),
+        retention_days: record.retention_days,
+    }
 }
 
 /// Create a room.
@@ -122,7 +160,16 @@ async fn room_body(app: &App, room: RoomId) -> Result<RoomBody, Problem> {
 )]
 pub async fn create(State(app): State<App>) -> Result<(StatusCode, Json<RoomBody>), Problem> {
     let room = new_room(&app).await?;
-    Ok((StatusCode::CREATED, Json(room_body(&app, room).await?)))
+    let now = clock::now();
+    let record = crate::archive::RoomRecord {
+        room,
+        name: None,
+        created: now,
+        last_active: now,
+        retention_days: None,
+        head: Offset::default(),
+    };
+    Ok((StatusCode::CREATED, Json(body_of(record, Offset::default()))))
 }
 
 /// Look a room up.
@@ -151,24 +198,36 @@ pub async fn messages(
     if limit == 0 || limit > Limits::PAGE_ENTRIES {
         return Err(Problem::BadParameter);
     }
+    let after = after.as_deref().map_or(Some(Offset::default()), place).ok_or(Problem::BadParameter)?;
     room_body(&app, room.clone()).await?;
-    let page = app.archive.history(&room, after, limit).await.map_err(|_| Problem::StoreAway)?;
-    Ok(Json(messages_body(page)))
+    let page = past::after(&*app.backends.log, &*app.backends.archive, &room, after, limit).await;
+    Ok(Json(messages_body(page.map_err(|_| Problem::StoreAway)?)))
 }
 
-fn messages_body(page: HistoryPage) -> MessagesBody {
+/// `epoch.seq` as a place.
+fn place(text: &str) -> Option<Offset> {
+    if text == "0" {
+        return Some(Offset::default());
+    }
+    let (epoch, seq) = text.split_once('.')?;
+    Some(Offset { epoch: LogEpoch::from_number(epoch.parse().ok()?), seq: seq.parse().ok()? })
+}
+
+fn messages_body(page: past::Page) -> MessagesBody {
+    let last = page.messages.last().map(|(at, _)| format!("{}.{}", at.epoch.number(), at.seq));
     let message = |(offset, entry): (holdfast::Offset, Entry)| match entry {
         Entry::Chat { id, peer, name, body, at } => Some(MessageBody {
             id: id.into(),
+            epoch: offset.epoch.number(),
             seq: offset.seq,
             peer: peer.into(),
             name: name.into(),
             body: body.into(),
             at_ms: at.as_unix(),
         }),
-        Entry::Joined { .. } | Entry::Left { .. } => None,
+        Entry::Joined { .. } | Entry::Left { .. } | Entry::Deleted { .. } | Entry::Redacted => None,
     };
-    MessagesBody { messages: page.messages.into_iter().filter_map(message).collect(), next: page.next }
+    MessagesBody { messages: page.messages.into_iter().filter_map(message).collect(), next: last.filter(|_| page.more) }
 }
 
 /// Get ICE servers for a seat.

@@ -4,7 +4,8 @@ pub mod embedded;
 
 use futures::future::BoxFuture;
 use holdfast::wire::Entry;
-use holdfast::{Offset, RoomId};
+use holdfast::{ChatId, LogEpoch, Offset, RoomId};
+use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 /// Why an append or a read did not happen.
@@ -16,28 +17,71 @@ pub enum LogError {
     /// Too much waits to be written.
     #[error("log is busy")]
     Busy,
-    /// The log does not answer, or failed.
+    /// The log does not answer, or failed; whether an append is in it nobody knows.
     #[error("log is away")]
     Away,
 }
 
-/// One append-only log a room. What `append` has answered is never lost, doubled or reordered.
+/// Where a room's log stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogState {
+    /// Which life of it this is.
+    pub epoch: LogEpoch,
+    /// Its newest entry.
+    pub head: u64,
+    /// Entries up to here are no longer in it; the archive has them.
+    pub oldest: u64,
+}
+
+impl LogState {
+    /// The newest entry.
+    #[must_use]
+    pub const fn head(&self) -> Offset {
+        Offset { epoch: self.epoch, seq: self.head }
+    }
+
+    /// The place before the first entry there is.
+    #[must_use]
+    pub const fn start(&self) -> Offset {
+        Offset { epoch: self.epoch, seq: self.oldest }
+    }
+}
+
+/// What was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogPage {
+    /// Where the log stands.
+    pub state: LogState,
+    /// The entries, in order and without a gap; none of another life than was asked for.
+    pub entries: Vec<(Offset, Entry)>,
+}
+
+/// One append-only log a room. What `append` has answered is never lost, doubled or reordered while the log lives; when
+/// it has to begin anew, its epoch says so.
 pub trait RoomLog: Send + Sync + 'static {
-    /// Appends an entry; a chat message whose id is there already answers its old place. Entries of one room are
-    /// appended in the order of the calls, and the answer comes once the entry is on disk.
-    fn append(&self, room: &RoomId, entry: Entry) -> BoxFuture<'static, Result<Offset, LogError>>;
+    /// Appends an entry; one whose key is there already answers its old place. Entries of one room are appended in the
+    /// order of the calls, and the answer comes once the entry is as safe as the log can make it. `seen` is the newest
+    /// entry the caller knows of: a log that has less has lost its end, and begins a new life.
+    fn append(&self, room: &RoomId, entry: Entry, seen: Offset) -> BoxFuture<'static, Result<Offset, LogError>>;
 
-    /// At most `limit` entries after sequence number `after`, in order.
-    fn read(
-        &self,
-        room: &RoomId,
-        after: u64,
-        limit: usize,
-    ) -> BoxFuture<'static, Result<Vec<(Offset, Entry)>, LogError>>;
+    /// At most `limit` entries after this place, in order; none if the place is of another life of the log.
+    fn read(&self, room: &RoomId, after: Offset, limit: usize) -> BoxFuture<'static, Result<LogPage, LogError>>;
 
-    /// The life of the room's log and its newest entry; a room that was never used begins one.
-    fn head(&self, room: &RoomId) -> BoxFuture<'static, Result<Offset, LogError>>;
+    /// Where the log stands; a room that was never used begins one.
+    fn state(&self, room: &RoomId) -> BoxFuture<'static, Result<LogState, LogError>>;
 
-    /// Changes whenever the room's log may have grown. A lost wake-up costs time, never an entry.
+    /// Changes whenever the room's log may have changed. A lost wake-up costs time, never an entry.
     fn wakes(&self, room: &RoomId) -> watch::Receiver<u64>;
+
+    /// Takes archived entries up to this one out of the log.
+    fn trim(&self, room: &RoomId, until: u64) -> BoxFuture<'static, Result<(), LogError>>;
+
+    /// Removes what a message said; its number stays, as [`Entry::Redacted`].
+    fn redact(&self, room: &RoomId, id: ChatId) -> BoxFuture<'static, Result<(), LogError>>;
+
+    /// Removes every entry of the room; the log begins a new life.
+    fn wipe(&self, room: &RoomId) -> BoxFuture<'static, Result<LogState, LogError>>;
+
+    /// Rooms that have a log, in order, after this one.
+    fn rooms(&self, after: Option<RoomId>, limit: usize) -> BoxFuture<'static, Result<Vec<RoomId>, LogError>>;
 }

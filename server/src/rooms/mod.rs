@@ -1,8 +1,11 @@
 //! The rooms this process has in memory: one task each, started by the first socket, ended when nobody is left.
 
+pub mod past;
 mod task;
 
+use crate::archive::Archive;
 use crate::log::RoomLog;
+use crate::redis::bus::Bus;
 use crate::socket::outlet::Outlet;
 use crate::tokens::Secret;
 use crate::turn::Relay;
@@ -32,12 +35,35 @@ pub type Mailbox = mpsc::Sender<ToRoom>;
 pub struct Parts {
     /// Where entries go.
     pub log: Arc<dyn RoomLog>,
+    /// Where they are when the log has them no more.
+    pub archive: Arc<dyn Archive>,
+    /// The way to other nodes, if there can be any.
+    pub bus: Option<Bus>,
     /// Signs seat tokens.
     pub secret: Secret,
     /// Mints relay credentials.
     pub relay: Arc<Relay>,
     /// How long a seat token is good, in milliseconds.
     pub seat_ms: u64,
+}
+
+/// A room's share of the seats of this node, given back when the room's task ends.
+struct SeatCount {
+    all: Arc<AtomicU64>,
+    mine: u64,
+}
+
+impl SeatCount {
+    fn set(&mut self, seats: u64) {
+        self.all.fetch_add(seats.wrapping_sub(self.mine), Ordering::Relaxed);
+        self.mine = seats;
+    }
+}
+
+impl Drop for SeatCount {
+    fn drop(&mut self) {
+        self.set(0);
+    }
 }
 
 /// All rooms of this process.
@@ -48,6 +74,7 @@ struct Inner {
     parts: Arc<Parts>,
     rooms: Mutex<HashMap<RoomId, Mailbox>>,
     conns: AtomicU64,
+    seats: Arc<AtomicU64>,
     tasks: TaskTracker,
 }
 
@@ -56,7 +83,13 @@ impl Rooms {
     #[must_use]
     pub fn new(parts: Parts) -> Self {
         let tasks = TaskTracker::new();
-        Self(Arc::new(Inner { parts: Arc::new(parts), rooms: Mutex::default(), conns: AtomicU64::new(1), tasks }))
+        Self(Arc::new(Inner {
+            parts: Arc::new(parts),
+            rooms: Mutex::default(),
+            conns: AtomicU64::new(1),
+            seats: Arc::default(),
+            tasks,
+        }))
     }
 
     /// A number for a new socket.
@@ -71,6 +104,39 @@ impl Rooms {
         self.lock().values().filter(|mailbox| !mailbox.is_closed()).count()
     }
 
+    /// Passes on what another node said, if the room is here; dropped when its mailbox is full, as it might have been
+    /// on the way.
+    pub fn tell(&self, room: &RoomId, event: RoomEvent) {
+        if let Some(mailbox) = self.lock().get(room) {
+            let _ = mailbox.try_send(ToRoom::Event(event));
+        }
+    }
+
+    /// Tells every room something.
+    pub fn tell_all(&self, event: &RoomEvent) {
+        for mailbox in self.lock().values() {
+            let _ = mailbox.try_send(ToRoom::Event(event.clone()));
+        }
+    }
+
+    /// Seats of the rooms in memory.
+    #[must_use]
+    pub fn seats(&self) -> u64 {
+        self.0.seats.load(Ordering::Relaxed)
+    }
+
+    /// Whether this room is in memory.
+    #[must_use]
+    pub fn has(&self, room: &RoomId) -> bool {
+        self.lock().get(room).is_some_and(|mailbox| !mailbox.is_closed())
+    }
+
+    /// The rooms in memory.
+    #[must_use]
+    pub fn here(&self) -> Vec<RoomId> {
+        self.lock().iter().filter(|(_, mailbox)| !mailbox.is_closed()).map(|(room, _)| room.clone()).collect()
+    }
+
     /// The way to a room, starting its task if need be.
     #[must_use]
     pub fn enter(&self, room: &RoomId) -> Mailbox {
@@ -83,8 +149,9 @@ impl Rooms {
         rooms.retain(|_, mailbox| !mailbox.is_closed());
         let (mailbox, events) = mpsc::channel(MAILBOX);
         rooms.insert(room.clone(), mailbox.clone());
+        let seats = SeatCount { all: Arc::clone(&self.0.seats), mine: 0 };
         // A panic in here ends this task alone: its mailbox closes, its sockets come back to a fresh one.
-        self.0.tasks.spawn(task::run(room.clone(), Arc::clone(&self.0.parts), events));
+        self.0.tasks.spawn(task::run(room.clone(), Arc::clone(&self.0.parts), events, seats));
         mailbox
     }
 

@@ -1,26 +1,33 @@
 //! One room's task: feeds its `Room` from sockets, log and clock, and runs the effects it returns.
 
-use super::{Parts, ToRoom};
+use super::{Parts, SeatCount, ToRoom, past};
 use crate::clock;
-use crate::log::LogError;
+use crate::log::{LogError, LogPage};
 use crate::socket::outlet::Outlet;
 use axum::extract::ws::Utf8Bytes;
 use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use holdfast::room::{AppendOutcome, RoomEffect, RoomEvent, Ticket};
-use holdfast::wire::{CloseCode, Entry, ServerMsg, Welcome, encode};
+use holdfast::wire::{CloseCode, Entry, Refusal, ServerMsg, Welcome, encode};
 use holdfast::{ConnId, Limits, Offset, PeerId, Room, RoomId};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{Mutex, mpsc};
 use tokio::time::{Instant, sleep_until};
 
 /// How long an empty room stays in memory, so that a quick return finds it there.
 const LINGER: Duration = Duration::from_secs(5);
 /// The longest the log may take before it counts as away.
 const LOG_DEADLINE: Duration = Duration::from_secs(2);
+
+/// A log that did not answer is read again after this long.
+const READ_AGAIN: Duration = Duration::from_millis(250);
+/// Pages of history that are read at once for one room; past that it is refused.
+const PASTS: usize = 32;
+/// Messages of one page of history.
+const PAST_MESSAGES: usize = 100;
 
 /// What a message adds to its entry, at most.
 const ENVELOPE_BYTES: usize = 128;
@@ -42,21 +49,39 @@ struct Task {
     conns: BTreeMap<ConnId, Conn>,
     appends: FuturesUnordered<BoxFuture<'static, (Ticket, AppendOutcome)>>,
     reads: FuturesUnordered<BoxFuture<'static, (ConnId, Result<Page, LogError>)>>,
+    pasts: FuturesUnordered<BoxFuture<'static, (ConnId, ServerMsg)>>,
+    /// Held by an append that asks the archive first, so that those behind it stay behind it.
+    order: Arc<Mutex<()>>,
+    asking: usize,
+    /// Set while the log does not answer: when to read it again.
+    read_again: Option<Instant>,
 }
 
-/// Runs until the room is empty for a while or its log cannot be read.
-pub(super) async fn run(id: RoomId, parts: Arc<Parts>, mut events: mpsc::Receiver<ToRoom>) {
+/// Runs until the room is empty for a while.
+pub(super) async fn run(id: RoomId, parts: Arc<Parts>, mut events: mpsc::Receiver<ToRoom>, mut seats: SeatCount) {
     let mut wake = parts.log.wakes(&id);
     let Some(room) = load(&id, &parts).await else {
         turn_away(&mut events).await;
         return;
     };
-    let (appends, reads) = (FuturesUnordered::new(), FuturesUnordered::new());
-    let mut task = Task { id, parts, room, conns: BTreeMap::new(), appends, reads };
+    let mut task = Task {
+        id,
+        parts,
+        room,
+        conns: BTreeMap::new(),
+        appends: FuturesUnordered::new(),
+        reads: FuturesUnordered::new(),
+        pasts: FuturesUnordered::new(),
+        order: Arc::default(),
+        asking: 0,
+        read_again: None,
+    };
+    task.handle(RoomEvent::Loaded);
     let renew_every = Duration::from_secs(task.parts.relay.ttl_s() / 2);
     let mut renew_at = Instant::now() + renew_every;
     let mut idle_since = Instant::now();
     loop {
+        seats.set(task.room.seats() as u64);
         let deadline = task.room.next_deadline().map(clock::instant_of);
         let idle = task.room.is_idle() && task.appends.is_empty() && task.conns.is_empty();
         tokio::select! {
@@ -69,14 +94,16 @@ pub(super) async fn run(id: RoomId, parts: Arc<Parts>, mut events: mpsc::Receive
             },
             Some((ticket, outcome)) = task.appends.next(), if !task.appends.is_empty() => {
                 task.handle(RoomEvent::Appended { ticket, outcome });
-                if matches!(outcome, AppendOutcome::Stored(_)) && !task.catch_up().await { return task.fail(); }
+                if matches!(outcome, AppendOutcome::Stored(_)) { task.catch_up().await; }
             }
+            Some((conn, msg)) = task.pasts.next(), if !task.pasts.is_empty() => task.send(&[conn], &msg),
             Some((conn, page)) = task.reads.next(), if !task.reads.is_empty() => match page {
                 Ok(entries) => task.handle(RoomEvent::Page { conn, entries }),
                 Err(_) => task.close_conn(conn, CloseCode::Later),
             },
-            changed = wake.changed() => {
-                if changed.is_err() || !task.catch_up().await { return task.fail(); }
+            _ = wake.changed() => task.catch_up().await,
+            () = sleep_until(task.read_again.unwrap_or_else(Instant::now)), if task.read_again.is_some() => {
+                task.catch_up().await;
             }
             () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {
                 task.handle(RoomEvent::Tick);
@@ -103,19 +130,27 @@ pub(super) async fn run(id: RoomId, parts: Arc<Parts>, mut events: mpsc::Receive
 
 /// Reads the log from its beginning; none if it does not answer.
 async fn load(id: &RoomId, parts: &Parts) -> Option<Room> {
-    let head = within(parts.log.head(id)).await.ok()?;
-    let mut room = Room::new(head.epoch);
-    while room.head().seq < head.seq {
-        let page = within(parts.log.read(id, room.head().seq, Limits::PAGE_ENTRIES)).await.ok()?;
-        if page.is_empty() {
-            return None;
+    let state = within(parts.log.state(id)).await.ok()?;
+    let mut room = if parts.bus.is_some() { Room::shared(state.start()) } else { Room::new(state.start()) };
+    while room.head().seq < state.head {
+        let page = within(parts.log.read(id, room.head(), Limits::PAGE_ENTRIES)).await.ok()?;
+        if page.entries.is_empty() {
+            return None; // It changed under us; whoever waits comes back.
         }
-        for (offset, entry) in page {
+        for (offset, entry) in page.entries {
             let _ = room.handle(clock::now(), RoomEvent::Folded { offset, entry });
         }
     }
-    let _ = room.handle(clock::now(), RoomEvent::Loaded);
     Some(room)
+}
+
+const fn outcome(done: Result<Offset, LogError>) -> AppendOutcome {
+    match done {
+        Ok(offset) => AppendOutcome::Stored(offset),
+        Err(LogError::IdTaken) => AppendOutcome::IdTaken,
+        Err(LogError::Busy) => AppendOutcome::Busy,
+        Err(LogError::Away) => AppendOutcome::Away,
+    }
 }
 
 async fn within<T>(work: BoxFuture<'static, Result<T, LogError>>) -> Result<T, LogError> {
@@ -175,12 +210,18 @@ impl Task {
                     });
                 }
                 RoomEffect::Close { conn, code } => self.close_conn(conn, code),
-                RoomEffect::Append { ticket, entry } => {
-                    if let Some(outcome) = self.append(ticket, entry) {
+                RoomEffect::Append { ticket, entry, ask_archive } => {
+                    if let Some(outcome) = self.append(ticket, entry, ask_archive) {
                         effects.extend(self.room.handle(clock::now(), RoomEvent::Appended { ticket, outcome }));
                     }
                 }
                 RoomEffect::Read { conn, after } => self.read(conn, after),
+                RoomEffect::History { conn, before } => self.read_past(conn, before),
+                RoomEffect::Tell { msg } => {
+                    if let Some(bus) = &self.parts.bus {
+                        bus.tell(&self.id, msg);
+                    }
+                }
             }
         }
     }
@@ -191,40 +232,82 @@ impl Task {
         let (log, id) = (Arc::clone(&self.parts.log), self.id.clone());
         self.reads.push(Box::pin(async move {
             outlet.drained().await;
-            (conn, within(log.read(&id, after.seq, Limits::PAGE_ENTRIES)).await.map(fitting))
+            let page = within(log.read(&id, after, Limits::PAGE_ENTRIES)).await;
+            (conn, page.map(|page| fitting(page.entries)))
+        }));
+    }
+
+    fn read_past(&self, conn: ConnId, before: Offset) {
+        let away = ServerMsg::Refused { code: Refusal::HistoryAway, about: None };
+        if self.pasts.len() >= PASTS {
+            return self.send(&[conn], &away);
+        }
+        let (parts, id) = (Arc::clone(&self.parts), self.id.clone());
+        self.pasts.push(Box::pin(async move {
+            let page = past::before(&*parts.log, &*parts.archive, &id, before, PAST_MESSAGES).await;
+            (conn, page.map_or(away, |page| past::answer(before, page)))
         }));
     }
 
     /// Starts an append; answers at once only if too many wait already.
-    fn append(&self, ticket: Ticket, entry: Entry) -> Option<AppendOutcome> {
+    fn append(&mut self, ticket: Ticket, entry: Entry, ask_archive: bool) -> Option<AppendOutcome> {
         if self.appends.len() >= Limits::APPENDS_WAITING {
             return Some(AppendOutcome::Busy);
         }
-        let work = within(self.parts.log.append(&self.id, entry));
+        if self.appends.is_empty() {
+            self.asking = 0;
+        }
+        let seen = self.room.head();
+        if !ask_archive && self.asking == 0 {
+            let work = within(self.parts.log.append(&self.id, entry, seen));
+            self.appends.push(Box::pin(async move { (ticket, outcome(work.await)) }));
+            return None;
+        }
+        self.asking += 1;
+        let (parts, id, order) = (Arc::clone(&self.parts), self.id.clone(), Arc::clone(&self.order));
         self.appends.push(Box::pin(async move {
-            let outcome = match work.await {
-                Ok(offset) => AppendOutcome::Stored(offset),
-                Err(LogError::IdTaken) => AppendOutcome::IdTaken,
-                Err(LogError::Busy) => AppendOutcome::Busy,
-                Err(LogError::Away) => AppendOutcome::Away,
-            };
-            (ticket, outcome)
+            let _turn = order.lock().await;
+            if let (true, Entry::Chat { id: chat, .. }) = (ask_archive, &entry) {
+                match within(parts.archive.find(&id, *chat)).await {
+                    Ok(Some((offset, known))) if entry.repeats(&known) => {
+                        return (ticket, AppendOutcome::Stored(offset));
+                    }
+                    Ok(Some(_)) => return (ticket, AppendOutcome::IdTaken),
+                    Ok(None) => {}
+                    Err(_) => return (ticket, AppendOutcome::Away),
+                }
+            }
+            (ticket, outcome(within(parts.log.append(&id, entry, seen)).await))
         }));
         None
     }
 
-    /// Folds what the log has and the room has not.
-    async fn catch_up(&mut self) -> bool {
+    /// Folds what the log has and the room has not. While it does not answer the room goes on without it, and looks
+    /// again soon.
+    async fn catch_up(&mut self) {
+        self.read_again = None;
         loop {
-            let page = within(self.parts.log.read(&self.id, self.room.head().seq, Limits::PAGE_ENTRIES)).await;
-            match page {
-                Ok(page) if page.is_empty() => return true,
-                Ok(page) => {
-                    for (offset, entry) in page {
-                        self.handle(RoomEvent::Folded { offset, entry });
-                    }
-                }
-                Err(_) => return false,
+            let head = self.room.head();
+            let Ok(LogPage { state, entries }) =
+                within(self.parts.log.read(&self.id, head, Limits::PAGE_ENTRIES)).await
+            else {
+                self.read_again = Some(Instant::now() + READ_AGAIN);
+                return;
+            };
+            if state.epoch != head.epoch || head.seq < state.oldest {
+                tracing::warn!(room = %self.id, "the log began anew");
+                metrics::counter!("holdfast_resyncs_total").increment(1);
+                self.handle(RoomEvent::Reborn { from: state.start() });
+                continue;
+            }
+            if state.oldest > 0 {
+                self.handle(RoomEvent::Trimmed { seq: state.oldest });
+            }
+            if entries.is_empty() {
+                return;
+            }
+            for (offset, entry) in entries {
+                self.handle(RoomEvent::Folded { offset, entry });
             }
         }
     }
@@ -247,6 +330,11 @@ impl Task {
         let token = self.parts.secret.seat_token(&self.id, peer, clock::now().plus(self.parts.seat_ms));
         let ice = self.parts.relay.ice_servers(&self.id, peer, &known.host);
         let msg = ServerMsg::Welcome(Box::new(complete(token, ice)));
+        if let ServerMsg::Welcome(welcome) = &msg
+            && welcome.resumed
+        {
+            metrics::counter!("holdfast_resumes_total").increment(1);
+        }
         tracing::info!(room = %self.id, %peer, conn = %conn, "seated");
         self.send(&[conn], &msg);
     }
@@ -264,14 +352,6 @@ impl Task {
         if let Some(known) = self.conns.remove(&conn) {
             tracing::info!(room = %self.id, conn = %conn, code = code.text(), "closed by the room");
             known.outlet.close(code, code.text().to_owned());
-        }
-    }
-
-    /// The log failed under a live room: whoever is here comes back and finds it loaded anew.
-    fn fail(&self) {
-        tracing::error!(room = %self.id, "the room's log failed");
-        for known in self.conns.values() {
-            known.outlet.close(CloseCode::Later, CloseCode::Later.reason_with_hint(1_000));
         }
     }
 }

@@ -145,6 +145,7 @@ impl Pump {
             | ClientMsg::SignalAck { .. }
             | ClientMsg::State { .. }
             | ClientMsg::Range { .. }
+            | ClientMsg::History { .. }
             | ClientMsg::Ping { .. }
             | ClientMsg::Leave => RoomEvent::Message { conn: self.conn, msg },
         };

@@ -19,6 +19,12 @@ use tokio_tungstenite::tungstenite::http::{HeaderValue, Request};
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
+pub(crate) mod stores;
+
+/// When this process began: ids are minted around now, and the same seed gives the same id.
+static BORN: std::sync::LazyLock<u64> = std::sync::LazyLock::new(|| server::clock::now().as_unix());
+static CLAIMS: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
+
 pub(crate) const SOON: Duration = Duration::from_secs(5);
 
 pub(crate) struct TestServer {
@@ -81,12 +87,13 @@ pub(crate) fn hello(room: &RoomId, name: &str, resume: Option<Resume>) -> Client
         room: room.clone(),
         name: Name::new(name).expect("a valid name"),
         media: MediaState { audio: true, video: true },
+        claim: CLAIMS.fetch_add(1, std::sync::atomic::Ordering::SeqCst),
         resume,
     })
 }
 
 pub(crate) fn chat_id(seed: u64) -> ChatId {
-    ChatId::mint(Millis::from_unix(1_800_000_000_000 + seed), &mut Rng::new(seed))
+    ChatId::mint(Millis::from_unix(*BORN + seed), &mut Rng::new(seed))
 }
 
 pub(crate) fn chat(seed: u64, text: &str) -> ClientMsg {

@@ -1,0 +1,524 @@
+//! The archive in MongoDB, or what speaks its protocol.
+//!
+//! It is right without transactions: inserts are unordered, a duplicate key means 'already there' (unique `(room, id)`
+//! and `(room, epoch, seq)`), messages go in before the room's head, the head only grows. Where the server offers
+//! transactions a batch is one, and leaves out first what is there. Both ways end in the same documents.
+
+use super::{Answer, Archive, Deleted, RoomRecord, StoreError, Tombstone};
+use crate::dependency::{DEADLINE, Dependency};
+use crate::log::LogError;
+use crate::queue::{Record, short};
+use futures::future::BoxFuture;
+use futures::{FutureExt, TryStreamExt};
+use holdfast::wire::{Entry, Name};
+use holdfast::{ChatId, LogEpoch, Millis, Offset, RoomId};
+use mongodb::bson::{Document, doc};
+use mongodb::error::{Error, ErrorKind, WriteFailure};
+use mongodb::options::{ClientOptions, IndexOptions, ReadConcern, WriteConcern};
+use mongodb::{Client, ClientSession, Collection, Database, IndexModel};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::OnceCell;
+
+/// MongoDB's code for a duplicate key.
+const DUPLICATE: i32 = 11_000;
+
+/// An entry as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct EntryDoc {
+    room: String,
+    epoch: i64,
+    seq: i64,
+    /// The id of a message; for other entries their place, because every document must have one.
+    id: String,
+    chat: bool,
+    at: i64,
+    entry: Entry,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct RoomDoc {
+    #[serde(rename = "_id")]
+    room: String,
+    created: i64,
+    last_active: i64,
+    #[serde(default)]
+    name: Option<Name>,
+    #[serde(default)]
+    retention_days: Option<u32>,
+    #[serde(default)]
+    head: String,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct GoneDoc {
+    #[serde(rename = "_id")]
+    key: String,
+    room: String,
+    at: i64,
+    unfinished: bool,
+    what: Deleted,
+}
+
+/// The archive. Cheap to clone.
+#[derive(Clone)]
+pub struct MongoArchive {
+    client: Client,
+    db: Database,
+    entries: Collection<EntryDoc>,
+    rooms: Collection<RoomDoc>,
+    gone: Collection<GoneDoc>,
+    dependency: Dependency,
+    /// Whether the server offers transactions; asked once, when the indexes are made.
+    ready: Arc<OnceCell<bool>>,
+}
+
+fn number(n: u64) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
+}
+
+fn unsigned(n: i64) -> u64 {
+    u64::try_from(n).unwrap_or(0)
+}
+
+/// A head as text that sorts like the place it is, so that `$max` can compare it.
+fn head_text(offset: Offset) -> String {
+    format!("{:020}.{:020}", offset.epoch.number(), offset.seq)
+}
+
+fn head_of(text: &str) -> Offset {
+    let parts = text.split_once('.').and_then(|(epoch, seq)| Some((epoch.parse().ok()?, seq.parse().ok()?)));
+    let (epoch, seq) = parts.unwrap_or((0, 0));
+    Offset { epoch: LogEpoch::from_number(epoch), seq }
+}
+
+impl From<&Record> for EntryDoc {
+    fn from(record: &Record) -> Self {
+        let Record { room, offset, entry } = record;
+        let place = || format!("{}.{}", offset.epoch.number(), offset.seq);
+        let chat_id = if let Entry::Chat { id, .. } = entry { Some(id.to_string()) } else { None };
+        Self {
+            room: room.to_string(),
+            epoch: number(offset.epoch.number()),
+            seq: number(offset.seq),
+            chat: chat_id.is_some(),
+            id: chat_id.unwrap_or_else(place),
+            at: number(entry.at().as_unix()),
+            entry: entry.clone(),
+        }
+    }
+}
+
+impl EntryDoc {
+    fn offset(&self) -> Offset {
+        Offset { epoch: LogEpoch::from_number(unsigned(self.epoch)), seq: unsigned(self.seq) }
+    }
+}
+
+impl RoomDoc {
+    fn record(self) -> Option<RoomRecord> {
+        Some(RoomRecord {
+            room: self.room.parse().ok()?,
+            name: self.name,
+            created: Millis::from_unix(unsigned(self.created)),
+            last_active: Millis::from_unix(unsigned(self.last_active)),
+            retention_days: self.retention_days,
+            head: head_of(&self.head),
+        })
+    }
+}
+
+/// What a command error says, without the documents it may quote.
+fn reason(error: &Error) -> String {
+    match &*error.kind {
+        ErrorKind::Command(command) => format!("{} ({})", command.code_name, command.code),
+        ErrorKind::InsertMany(failure) => {
+            let first = failure.write_errors.iter().flatten().find(|write| write.code != DUPLICATE);
+            first.map_or_else(
+                || "write concern failed".into(),
+                |write| short(&format!("{} ({})", write.message, write.code)),
+            )
+        }
+        ErrorKind::Write(WriteFailure::WriteError(write)) => short(&format!("{} ({})", write.message, write.code)),
+        ErrorKind::Bson(error) => short(&error.to_string()),
+        other => short(&other.to_string()),
+    }
+}
+
+/// Whether the server judged the documents, and would judge them the same again.
+fn is_refusal(error: &Error) -> bool {
+    /// Document validation, bad value, too large, immutable, not allowed key names.
+    const CODES: [i32; 6] = [2, 9, 52, 121, 10_334, 17_280];
+    match &*error.kind {
+        ErrorKind::InsertMany(failure) => failure.write_errors.iter().flatten().any(|write| write.code != DUPLICATE),
+        ErrorKind::Command(command) => CODES.contains(&command.code),
+        ErrorKind::Write(WriteFailure::WriteError(write)) => write.code != DUPLICATE,
+        ErrorKind::Bson(_) => true,
+        _ => false,
+    }
+}
+
+impl MongoArchive {
+    /// Reads the URL; nothing is connected yet.
+    ///
+    /// # Errors
+    /// What is wrong with it, without the password that may be in it.
+    pub async fn new(uri: &str) -> Result<Self, String> {
+        let parsed = tokio::time::timeout(Duration::from_secs(10), ClientOptions::parse(uri)).await;
+        let mut options = parsed
+            .map_err(|_| "MONGODB_URI: its name could not be looked up in time".to_owned())?
+            .map_err(|_| "MONGODB_URI: not a MongoDB URL (mongodb://host:27017/holdfast)".to_owned())?;
+        options.app_name = Some("holdfast".into());
+        options.server_selection_timeout = Some(DEADLINE);
+        options.connect_timeout = Some(DEADLINE);
+        options.max_pool_size.get_or_insert(16);
+        options.write_concern = Some(WriteConcern::majority());
+        let db = options.default_database.clone().unwrap_or_else(|| "holdfast".into());
+        let client = Client::with_options(options).map_err(|_| "MONGODB_URI: its options contradict each other")?;
+        let db = client.database(&db);
+        Ok(Self {
+            client,
+            entries: db.collection("entries"),
+            rooms: db.collection("rooms"),
+            gone: db.collection("gone"),
+            db,
+            dependency: Dependency::new("mongodb"),
+            ready: Arc::default(),
+        })
+    }
+
+    /// Its breaker.
+    #[must_use]
+    pub const fn dependency(&self) -> &Dependency {
+        &self.dependency
+    }
+
+    /// Whether it answers now.
+    pub async fn ping(&self) -> bool {
+        self.dependency.ask(self.db.run_command(doc! { "ping": 1 }).into_future()).await.is_ok()
+    }
+
+    /// Makes the indexes, once, and answers whether there are transactions.
+    async fn ready(&self) -> Result<bool, Error> {
+        let made = self.ready.get_or_try_init(|| async {
+            let unique = || IndexOptions::builder().unique(true).build();
+            let index = |keys: Document| IndexModel::builder().keys(keys).options(unique()).build();
+            let entries = [index(doc! { "room": 1, "id": 1 }), index(doc! { "room": 1, "epoch": 1, "seq": 1 })];
+            self.entries.create_indexes(entries).await?;
+            let gone = IndexModel::builder().keys(doc! { "room": 1 }).build();
+            self.gone.create_index(gone).await?;
+            let hello = self.db.run_command(doc! { "hello": 1 }).await?;
+            Ok(hello.contains_key("setName") || hello.get_str("msg").is_ok_and(|msg| msg == "isdbgrid"))
+        });
+        made.await.copied()
+    }
+
+    fn ask<T, F>(&self, question: impl FnOnce(Self) -> F + Send + 'static) -> Answer<T>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, Error>> + Send,
+    {
+        let this = self.clone();
+        async move {
+            let dependency = this.dependency.clone();
+            let answer = dependency.ask(async {
+                this.ready().await?;
+                question(this).await
+            });
+            answer.await.map_err(|_| LogError::Away)
+        }
+        .boxed()
+    }
+
+    async fn tombstones(&self, records: &[Record]) -> Result<Vec<Tombstone>, Error> {
+        let rooms: BTreeSet<&str> = records.iter().map(|record| record.room.as_str()).collect();
+        let rooms: Vec<&str> = rooms.into_iter().collect();
+        let found: Vec<GoneDoc> = self.gone.find(doc! { "room": { "$in": rooms } }).await?.try_collect().await?;
+        Ok(found.into_iter().filter_map(tombstone).collect())
+    }
+
+    /// What is stored already at the places of these, or under their ids.
+    async fn stored(&self, records: &[Record]) -> Result<Vec<EntryDoc>, Error> {
+        type Wanted = (Vec<i64>, Vec<String>);
+        let mut groups: BTreeMap<(&str, u64), Wanted> = BTreeMap::new();
+        for record in records {
+            let (seqs, ids) = groups.entry((record.room.as_str(), record.offset.epoch.number())).or_default();
+            seqs.push(number(record.offset.seq));
+            ids.push(EntryDoc::from(record).id);
+        }
+        let mut found = vec![];
+        for ((room, epoch), (seqs, ids)) in groups {
+            let by_place = doc! { "room": room, "epoch": number(epoch), "seq": { "$in": seqs } };
+            found.extend(self.entries.find(by_place).await?.try_collect::<Vec<_>>().await?);
+            let by_id = doc! { "room": room, "id": { "$in": ids } };
+            found.extend(self.entries.find(by_id).await?.try_collect::<Vec<_>>().await?);
+        }
+        Ok(found)
+    }
+
+    async fn store_batch(&self, records: &[Record]) -> Result<Result<(), String>, Error> {
+        let transactions = self.ready().await?;
+        let graves = self.tombstones(records).await?;
+        let wanted: Vec<Record> =
+            records.iter().filter(|record| !graves.iter().any(|grave| grave.covers(record))).cloned().collect();
+        let docs: Vec<EntryDoc> = wanted.iter().map(EntryDoc::from).collect();
+        let inserted =
+            if transactions { self.in_transaction(&wanted, docs).await } else { self.unordered(&wanted, docs).await };
+        match inserted {
+            Ok(Ok(())) => {}
+            Ok(Err(refusal)) => return Ok(Err(refusal)),
+            Err(error) if is_refusal(&error) => return Ok(Err(reason(&error))),
+            Err(error) => return Err(error),
+        }
+        // Whatever was deleted between the first look and the insert goes again.
+        for grave in self.tombstones(&wanted).await? {
+            if wanted.iter().any(|record| grave.covers(record)) {
+                self.delete_covered(&grave).await?;
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    /// Inserts what is not there; a place that another entry has is a refusal.
+    async fn unordered(&self, records: &[Record], docs: Vec<EntryDoc>) -> Result<Result<(), String>, Error> {
+        if !docs.is_empty()
+            && let Err(error) = self.entries.insert_many(&docs).ordered(false).await
+        {
+            let ErrorKind::InsertMany(failure) = &*error.kind else { return Err(error) };
+            let writes = failure.write_errors.as_deref().unwrap_or_default();
+            if writes.is_empty() || writes.iter().any(|write| write.code != DUPLICATE) {
+                return Err(error);
+            }
+            let doubled: Vec<Record> = writes.iter().filter_map(|write| records.get(write.index)).cloned().collect();
+            if let Err(conflict) = missing(&doubled, &self.stored(&doubled).await?) {
+                return Ok(Err(conflict));
+            }
+        }
+        for (room, head, at) in heads(records) {
+            self.rooms.update_one(doc! { "_id": room }, head_update(head, at)).upsert(true).await?;
+        }
+        Ok(Ok(()))
+    }
+
+    async fn in_transaction(&self, records: &[Record], docs: Vec<EntryDoc>) -> Result<Result<(), String>, Error> {
+        let fresh = match missing(records, &self.stored(records).await?) {
+            Ok(fresh) => fresh,
+            Err(conflict) => return Ok(Err(conflict)),
+        };
+        let docs: Vec<EntryDoc> =
+            docs.into_iter().filter(|doc| fresh.contains(&(doc.room.clone(), doc.offset()))).collect();
+        let mut session = self.client.start_session().await?;
+        session.start_transaction().read_concern(ReadConcern::majority()).await?;
+        let done = self.write_in(&mut session, records, &docs).await;
+        match done {
+            Ok(()) => session.commit_transaction().await?,
+            Err(error) => {
+                let _ = session.abort_transaction().await;
+                return Err(error);
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    async fn write_in(&self, session: &mut ClientSession, records: &[Record], docs: &[EntryDoc]) -> Result<(), Error> {
+        if !docs.is_empty() {
+            self.entries.insert_many(docs).session(&mut *session).await?;
+        }
+        for (room, head, at) in heads(records) {
+            let update = self.rooms.update_one(doc! { "_id": room }, head_update(head, at)).upsert(true);
+            update.session(&mut *session).await?;
+        }
+        Ok(())
+    }
+
+    async fn delete_covered(&self, grave: &Tombstone) -> Result<(), Error> {
+        let filter = match grave.what {
+            Deleted::Room(epoch) => doc! { "room": grave.room.as_str(), "epoch": { "$lte": number(epoch.number()) } },
+            Deleted::Message(id) => doc! { "room": grave.room.as_str(), "id": id.to_string() },
+        };
+        self.entries.delete_many(filter).await?;
+        if let Deleted::Room(epoch) = grave.what {
+            let until = head_text(Offset { epoch, seq: u64::MAX });
+            self.rooms.delete_one(doc! { "_id": grave.room.as_str(), "head": { "$lte": until } }).await?;
+        }
+        Ok(())
+    }
+
+    fn messages(&self, filter: Document, newest: bool, limit: usize) -> Answer<Vec<(Offset, Entry)>> {
+        self.ask(move |this| async move {
+            let order = if newest { -1 } else { 1 };
+            let find =
+                this.entries.find(filter).sort(doc! { "epoch": order, "seq": order }).limit(number(limit as u64));
+            let found: Vec<EntryDoc> = find.await?.try_collect().await?;
+            let mut page: Vec<(Offset, Entry)> = found.into_iter().map(|doc| (doc.offset(), doc.entry)).collect();
+            if newest {
+                page.reverse();
+            }
+            Ok(page)
+        })
+    }
+}
+
+fn tombstone(gone: GoneDoc) -> Option<Tombstone> {
+    Some(Tombstone { room: gone.room.parse().ok()?, what: gone.what, at: Millis::from_unix(unsigned(gone.at)) })
+}
+
+/// The places that are not stored yet.
+///
+/// # Errors
+/// When a place belongs to another entry.
+fn missing(records: &[Record], stored: &[EntryDoc]) -> Result<BTreeSet<(String, Offset)>, String> {
+    let mut fresh = BTreeSet::new();
+    for record in records {
+        let doc = EntryDoc::from(record);
+        let here = stored.iter().find(|known| known.room == doc.room && known.offset() == record.offset);
+        let known_id = stored.iter().any(|known| known.room == doc.room && known.id == doc.id);
+        match here {
+            Some(known) if *known != doc => {
+                return Err(format!("another entry has place {} of life {}", doc.seq, doc.epoch));
+            }
+            None if !known_id => drop(fresh.insert((doc.room, record.offset))),
+            Some(_) | None => {}
+        }
+    }
+    Ok(fresh)
+}
+
+/// The newest entry of each room of a batch, and its time.
+fn heads(records: &[Record]) -> Vec<(String, Offset, Millis)> {
+    let mut heads: BTreeMap<&RoomId, (Offset, Millis)> = BTreeMap::new();
+    for Record { room, offset, entry } in records {
+        let head = heads.entry(room).or_default();
+        *head = (head.0.max(*offset), head.1.max(entry.at()));
+    }
+    heads.into_iter().map(|(room, (offset, at))| (room.to_string(), offset, at)).collect()
+}
+
+fn head_update(head: Offset, at: Millis) -> Document {
+    let at = number(at.as_unix());
+    doc! { "$max": { "head": head_text(head), "last_active": at }, "$setOnInsert": { "created": at } }
+}
+
+impl Archive for MongoArchive {
+    fn create(&self, room: &RoomId, now: Millis) -> Answer<bool> {
+        let (room, at) = (room.to_string(), number(now.as_unix()));
+        self.ask(move |this| async move {
+            let set = doc! { "$setOnInsert": { "created": at, "last_active": at, "head": "" } };
+            let done = this.rooms.update_one(doc! { "_id": room }, set).upsert(true).await?;
+            Ok(done.upserted_id.is_some())
+        })
+    }
+
+    fn room(&self, room: &RoomId) -> Answer<Option<RoomRecord>> {
+        let room = room.to_string();
+        self.ask(
+            move |this| async move { Ok(this.rooms.find_one(doc! { "_id": room }).await?.and_then(RoomDoc::record)) },
+        )
+    }
+
+    fn set_room(&self, room: &RoomId, name: Option<Name>, retention_days: Option<u32>) -> Answer<bool> {
+        let room = room.to_string();
+        self.ask(move |this| async move {
+            let name = name.map(|name| name.as_str().to_owned());
+            let set = doc! { "$set": { "name": name, "retention_days": retention_days.map(i64::from) } };
+            Ok(this.rooms.update_one(doc! { "_id": room }, set).await?.matched_count > 0)
+        })
+    }
+
+    fn rooms(&self, after: Option<RoomId>, limit: usize) -> Answer<Vec<RoomRecord>> {
+        let after = after.map_or_else(String::new, String::from);
+        self.ask(move |this| async move {
+            let find = this.rooms.find(doc! { "_id": { "$gt": after } }).sort(doc! { "_id": 1 });
+            let found: Vec<RoomDoc> = find.limit(number(limit as u64)).await?.try_collect().await?;
+            Ok(found.into_iter().filter_map(RoomDoc::record).collect())
+        })
+    }
+
+    fn store(&self, records: Vec<Record>) -> BoxFuture<'static, Result<(), StoreError>> {
+        let this = self.clone();
+        async move {
+            let began = std::time::Instant::now();
+            let stored = this.dependency.ask(this.store_batch(&records)).await;
+            metrics::histogram!("holdfast_archive_seconds").record(began.elapsed().as_secs_f64());
+            match stored {
+                Ok(Ok(())) => Ok(()),
+                Ok(Err(refusal)) => Err(StoreError::Refused(refusal)),
+                Err(silence) => Err(StoreError::Away(short(&silence.to_string()))),
+            }
+        }
+        .boxed()
+    }
+
+    fn before(&self, room: &RoomId, before: Offset, limit: usize) -> Answer<Vec<(Offset, Entry)>> {
+        let epoch = number(before.epoch.number());
+        let place = doc! { "epoch": epoch, "seq": { "$lt": number(before.seq) } };
+        let older = doc! { "epoch": { "$lt": epoch } };
+        self.messages(doc! { "room": room.as_str(), "chat": true, "$or": [place, older] }, true, limit)
+    }
+
+    fn after(&self, room: &RoomId, after: Offset, until: Offset, limit: usize) -> Answer<Vec<(Offset, Entry)>> {
+        let (low, high) = (number(after.epoch.number()), number(until.epoch.number()));
+        let above = [doc! { "epoch": low, "seq": { "$gt": number(after.seq) } }, doc! { "epoch": { "$gt": low } }];
+        let below = [doc! { "epoch": high, "seq": { "$lte": number(until.seq) } }, doc! { "epoch": { "$lt": high } }];
+        let places = [doc! { "$or": above.to_vec() }, doc! { "$or": below.to_vec() }];
+        self.messages(doc! { "room": room.as_str(), "chat": true, "$and": places.to_vec() }, false, limit)
+    }
+
+    fn find(&self, room: &RoomId, id: ChatId) -> Answer<Option<(Offset, Entry)>> {
+        let filter = doc! { "room": room.as_str(), "id": id.to_string() };
+        self.ask(
+            move |this| async move { Ok(this.entries.find_one(filter).await?.map(|doc| (doc.offset(), doc.entry))) },
+        )
+    }
+
+    fn entomb(&self, tombstone: Tombstone) -> Answer<()> {
+        self.ask(move |this| async move {
+            let Tombstone { room, what, at } = &tombstone;
+            let doc = GoneDoc {
+                key: tombstone.key(),
+                room: room.to_string(),
+                at: number(at.as_unix()),
+                unfinished: true,
+                what: *what,
+            };
+            this.gone.replace_one(doc! { "_id": tombstone.key() }, doc).upsert(true).await?;
+            Ok(())
+        })
+    }
+
+    fn unfinished(&self, limit: usize) -> Answer<Vec<Tombstone>> {
+        self.ask(move |this| async move {
+            let find = this.gone.find(doc! { "unfinished": true }).sort(doc! { "at": 1 }).limit(number(limit as u64));
+            let found: Vec<GoneDoc> = find.await?.try_collect().await?;
+            Ok(found.into_iter().filter_map(tombstone).collect())
+        })
+    }
+
+    fn bury(&self, tombstone: Tombstone, _limit: usize) -> Answer<bool> {
+        self.ask(move |this| async move {
+            this.delete_covered(&tombstone).await?;
+            this.gone.update_one(doc! { "_id": tombstone.key() }, doc! { "$set": { "unfinished": false } }).await?;
+            Ok(true)
+        })
+    }
+
+    fn expire(&self, room: &RoomId, older_than: Millis, limit: usize) -> Answer<u64> {
+        let filter = doc! { "room": room.as_str(), "at": { "$lt": number(older_than.as_unix()) } };
+        self.ask(move |this| async move {
+            let find = this.entries.find(filter).sort(doc! { "epoch": 1, "seq": 1 }).limit(number(limit as u64));
+            let doomed: Vec<EntryDoc> = find.await?.try_collect().await?;
+            let mut deleted = 0;
+            let mut by_epoch: BTreeMap<(String, i64), Vec<i64>> = BTreeMap::new();
+            for doc in doomed {
+                by_epoch.entry((doc.room, doc.epoch)).or_default().push(doc.seq);
+            }
+            for ((room, epoch), seqs) in by_epoch {
+                let filter = doc! { "room": room, "epoch": epoch, "seq": { "$in": seqs } };
+                deleted += this.entries.delete_many(filter).await?.deleted_count;
+            }
+            Ok(deleted)
+        })
+    }
+}

@@ -1,0 +1,184 @@
+//! Chooses log, queue and archive by the settings: embedded, Redis, MongoDB, or a mix.
+
+use crate::archive::Archive;
+use crate::archive::embedded::EmbeddedArchive;
+use crate::archive::mongo::MongoArchive;
+use crate::clock;
+use crate::config::Config;
+use crate::dependency::Dependency;
+use crate::log::RoomLog;
+use crate::log::embedded::EmbeddedLog;
+use crate::queue::Queue;
+use crate::queue::embedded::EmbeddedQueue;
+use crate::redis::Redis;
+use crate::redis::log::RedisLog;
+use crate::redis::queue::RedisQueue;
+use crate::store::Store;
+use crate::{archive, log, queue};
+use anyhow::Context;
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// A node that was not heard of for this long is gone.
+const NODE_LIVES_MS: u64 = 15_000;
+const NODE_SAYS_SO: Duration = Duration::from_secs(5);
+
+/// What keeps the rooms.
+#[derive(Clone)]
+pub struct Backends {
+    /// The log.
+    pub log: Arc<dyn RoomLog>,
+    /// The queue to the archive.
+    pub queue: Arc<dyn Queue>,
+    /// The archive.
+    pub archive: Arc<dyn Archive>,
+    /// Redis, where it keeps log and queue.
+    pub redis: Option<Redis>,
+    /// MongoDB, where it is the archive.
+    pub mongo: Option<MongoArchive>,
+}
+
+/// Opens the embedded store.
+///
+/// # Errors
+/// Those of [`Store::open`].
+pub fn open_store(dir: &Path) -> Result<Store, ::redb::Error> {
+    Store::open(dir, |tx| {
+        log::embedded::prepare(tx)?;
+        queue::embedded::prepare(tx)?;
+        archive::embedded::prepare(tx)
+    })
+}
+
+impl Backends {
+    /// Everything in the embedded store.
+    #[must_use]
+    pub fn embedded(store: &Store) -> Self {
+        Self {
+            log: Arc::new(EmbeddedLog::new(store.clone())),
+            queue: Arc::new(EmbeddedQueue::new(store.clone())),
+            archive: Arc::new(EmbeddedArchive::new(store.clone())),
+            redis: None,
+            mongo: None,
+        }
+    }
+
+    /// What the configuration asks for; tasks of theirs end with `stop`.
+    ///
+    /// # Errors
+    /// What is wrong, in words for the operator. A server that is only away is no error: it is waited for.
+    pub async fn open(config: &Config, stop: &CancellationToken) -> anyhow::Result<Self> {
+        let dir = &config.data_dir;
+        let mut backends = if config.redis_url.is_empty() || config.mongodb_uri.is_empty() {
+            Self::embedded(&open_store(dir).with_context(|| format!("the store in {}", dir.display()))?)
+        } else {
+            let redis = Redis::new(&config.redis_url, &config.redis_prefix).map_err(anyhow::Error::msg)?;
+            let mongo = MongoArchive::new(&config.mongodb_uri).await.map_err(anyhow::Error::msg)?;
+            Self::of_servers(config, redis, mongo, stop)
+        };
+        if backends.redis.is_none() && !config.redis_url.is_empty() {
+            let redis = Redis::new(&config.redis_url, &config.redis_prefix).map_err(anyhow::Error::msg)?;
+            backends.log = Arc::new(RedisLog::start(&redis, config.redis_wait, stop));
+            backends.queue = Arc::new(RedisQueue::new(&redis, consumer()));
+            backends.redis = Some(redis);
+        }
+        if backends.mongo.is_none() && !config.mongodb_uri.is_empty() {
+            let mongo = MongoArchive::new(&config.mongodb_uri).await.map_err(anyhow::Error::msg)?;
+            backends.archive = Arc::new(mongo.clone());
+            backends.mongo = Some(mongo);
+        }
+        if let Some(redis) = &backends.redis {
+            let archive = archive_name(config, backends.mongo.is_some())?;
+            refuse_two_archives(redis, &archive).await?;
+            let (redis, stop) = (redis.clone(), stop.clone());
+            tokio::spawn(async move { stop.run_until_cancelled(stay_registered(redis, archive)).await });
+        }
+        Ok(backends)
+    }
+
+    fn of_servers(config: &Config, redis: Redis, mongo: MongoArchive, stop: &CancellationToken) -> Self {
+        Self {
+            log: Arc::new(RedisLog::start(&redis, config.redis_wait, stop)),
+            queue: Arc::new(RedisQueue::new(&redis, consumer())),
+            archive: Arc::new(mongo.clone()),
+            redis: Some(redis),
+            mongo: Some(mongo),
+        }
+    }
+
+    /// The breakers, by name.
+    #[must_use]
+    pub fn dependencies(&self) -> Vec<Dependency> {
+        let redis = self.redis.as_ref().map(|redis| redis.dependency().clone());
+        redis.into_iter().chain(self.mongo.as_ref().map(|mongo| mongo.dependency().clone())).collect()
+    }
+
+    /// Whether log and archive answer, and what they are, each in one line.
+    pub async fn probe(&self) -> [(bool, String); 2] {
+        let log = match &self.redis {
+            Some(redis) => {
+                let answers = redis.cmd::<String>(::redis::cmd("PING")).await.is_ok();
+                let (durability, replicas) = redis.durability();
+                (answers, format!("Redis, {}, {replicas} replicas", durability.words()))
+            }
+            None => {
+                let probe = self.queue.stats().await.is_ok();
+                (probe, "embedded; what is acknowledged is on disk".into())
+            }
+        };
+        let archive = match &self.mongo {
+            Some(mongo) => (mongo.ping().await, "MongoDB, majority writes".into()),
+            None => {
+                let probe = self.archive.rooms(None, 1).await.is_ok();
+                (probe, "embedded".into())
+            }
+        };
+        [log, archive]
+    }
+}
+
+fn consumer() -> String {
+    format!("{:016x}", rand::random::<u64>())
+}
+
+/// The archive this node writes to: MongoDB, or the file in its own data folder, by a name kept in it.
+fn archive_name(config: &Config, is_mongo: bool) -> anyhow::Result<String> {
+    if is_mongo {
+        return Ok("mongodb".into());
+    }
+    let path = config.data_dir.join("archive-name");
+    if let Ok(name) = std::fs::read_to_string(&path)
+        && !name.trim().is_empty()
+    {
+        return Ok(name.trim().to_owned());
+    }
+    let name = format!("embedded-{}", consumer());
+    std::fs::write(&path, &name).with_context(|| path.display().to_string())?;
+    Ok(name)
+}
+
+/// Nodes on one Redis must share one archive: each entry is archived by one of them, whichever comes first.
+async fn refuse_two_archives(redis: &Redis, archive: &str) -> anyhow::Result<()> {
+    let mut cmd = ::redis::cmd("HGETALL");
+    cmd.arg(redis.key(0, "archives"));
+    let Ok(known) = redis.cmd::<HashMap<String, u64>>(cmd).await else { return Ok(()) }; // Away: waited for later.
+    let now = clock::now().as_unix();
+    let other = known.iter().find(|(name, until)| *name != archive && **until > now);
+    anyhow::ensure!(
+        other.is_none(),
+        "another server on this Redis keeps its history in an archive of its own: with more than one server set MONGODB_URI on all of them"
+    );
+    Ok(())
+}
+
+async fn stay_registered(redis: Redis, archive: String) {
+    loop {
+        let mut cmd = ::redis::cmd("HSET");
+        cmd.arg(redis.key(0, "archives")).arg(&archive).arg(clock::now().as_unix() + NODE_LIVES_MS);
+        let _ = redis.cmd::<::redis::Value>(cmd).await;
+        tokio::time::sleep(NODE_SAYS_SO).await;
+    }
+}

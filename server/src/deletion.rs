@@ -1,0 +1,67 @@
+//! Deleting for good: a tombstone first, then log and archive; a sweep finishes what a crash left half done.
+
+use crate::archive::{Archive, Deleted, Tombstone};
+use crate::backends::Backends;
+use crate::clock;
+use crate::log::LogError;
+use holdfast::wire::Entry;
+use holdfast::{ChatId, Offset, RoomId};
+
+/// Entries deleted in one step.
+pub const STEP: usize = 1_000;
+
+/// Deletes a message everywhere: the archive, the log, and every page that shows it.
+///
+/// # Errors
+/// When log or archive do not answer; what was begun is finished by the sweep.
+pub async fn delete_message(backends: &Backends, room: &RoomId, id: ChatId) -> Result<(), LogError> {
+    let tombstone = Tombstone { room: room.clone(), what: Deleted::Message(id), at: clock::now() };
+    backends.archive.entomb(tombstone.clone()).await?;
+    finish(backends, tombstone).await
+}
+
+/// Deletes a room: every entry there is now. Whoever is in it stays, in an empty room.
+///
+/// # Errors
+/// When log or archive do not answer; what was begun is finished by the sweep.
+pub async fn delete_room(backends: &Backends, room: &RoomId) -> Result<(), LogError> {
+    let epoch = backends.log.state(room).await?.epoch;
+    let tombstone = Tombstone { room: room.clone(), what: Deleted::Room(epoch), at: clock::now() };
+    backends.archive.entomb(tombstone.clone()).await?;
+    finish(backends, tombstone).await
+}
+
+/// Does what a tombstone says. Right however often it is called.
+///
+/// # Errors
+/// When log or archive do not answer.
+pub async fn finish(backends: &Backends, tombstone: Tombstone) -> Result<(), LogError> {
+    let room = &tombstone.room;
+    match tombstone.what {
+        Deleted::Message(id) => {
+            backends.log.redact(room, id).await?;
+            // Pages hear of it through the log, which holds this once.
+            backends.log.append(room, Entry::Deleted { id, at: clock::now() }, Offset::default()).await?;
+        }
+        Deleted::Room(epoch) => {
+            if backends.log.state(room).await?.epoch <= epoch {
+                backends.log.wipe(room).await?;
+            }
+        }
+    }
+    while !backends.archive.bury(tombstone.clone(), STEP).await? {}
+    Ok(())
+}
+
+/// Finishes deletions that a crash or an outage left half done.
+///
+/// # Errors
+/// When the archive does not answer.
+pub async fn finish_all(backends: &Backends, archive: &dyn Archive) -> Result<usize, LogError> {
+    let unfinished = archive.unfinished(100).await?;
+    let n = unfinished.len();
+    for tombstone in unfinished {
+        finish(backends, tombstone).await?;
+    }
+    Ok(n)
+}

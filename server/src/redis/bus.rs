@@ -1,0 +1,172 @@
+//! What nodes tell each other: one publish-and-subscribe channel. It may lose messages; nothing that must arrive is on it.
+
+use super::Redis;
+use crate::rooms::Rooms;
+use futures::StreamExt;
+use holdfast::room::RoomEvent;
+use holdfast::wire::NodeMsg;
+use holdfast::{NodeId, RoomId};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// Messages that may wait to be published; past that they are dropped, as the channel might have done.
+const WAITING: usize = 4_096;
+/// Messages of one round trip.
+const BATCH: usize = 128;
+/// A node says this often that it is there.
+const BEAT: Duration = Duration::from_secs(1);
+/// A node that has not heard itself for this long does not hear the others.
+const DEAF_AFTER: Duration = Duration::from_secs(3);
+/// A node that nobody has heard of for this long is gone.
+const GONE_AFTER: Duration = Duration::from_secs(10);
+const AFTER_FAILURE: Duration = Duration::from_millis(250);
+
+#[derive(Serialize, Deserialize)]
+struct Message {
+    node: NodeId,
+    /// None for a sign of life.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    about: Option<(RoomId, NodeMsg)>,
+    /// Sockets on the node, in a sign of life.
+    #[serde(default)]
+    sockets: u64,
+}
+
+/// The way to the other nodes. Cheap to clone.
+#[derive(Clone)]
+pub struct Bus {
+    node: NodeId,
+    out: mpsc::Sender<(RoomId, NodeMsg)>,
+    heard: Arc<Mutex<BTreeMap<NodeId, (Instant, u64)>>>,
+}
+
+impl Bus {
+    /// A bus whose messages `start` will carry.
+    #[must_use]
+    pub fn new() -> (Self, mpsc::Receiver<(RoomId, NodeMsg)>) {
+        let (out, waiting) = mpsc::channel(WAITING);
+        (Self { node: NodeId::from_number(rand::random::<u64>() >> 12), out, heard: Arc::default() }, waiting)
+    }
+
+    /// Tells the other nodes something about a room, or drops it.
+    pub fn tell(&self, room: &RoomId, msg: NodeMsg) {
+        if self.out.try_send((room.clone(), msg)).is_err() {
+            metrics::counter!("holdfast_bus_dropped_total").increment(1);
+        }
+    }
+
+    /// This node.
+    #[must_use]
+    pub const fn node(&self) -> NodeId {
+        self.node
+    }
+
+    /// The nodes heard of lately, each with the number of its sockets.
+    #[must_use]
+    pub fn nodes(&self) -> Vec<(NodeId, u64)> {
+        let heard = self.heard.lock().expect("no holder of this lock can panic");
+        heard.iter().filter(|(_, (at, _))| at.elapsed() < GONE_AFTER).map(|(node, (_, n))| (*node, *n)).collect()
+    }
+
+    fn hears(&self) -> bool {
+        let heard = self.heard.lock().expect("no holder of this lock can panic");
+        heard.get(&self.node).is_some_and(|(at, _)| at.elapsed() < DEAF_AFTER)
+    }
+
+    fn note(&self, node: NodeId, sockets: u64) {
+        let mut heard = self.heard.lock().expect("no holder of this lock can panic");
+        heard.retain(|_, (at, _)| at.elapsed() < GONE_AFTER);
+        heard.insert(node, (Instant::now(), sockets));
+    }
+
+    /// Starts to carry messages, until `stop`.
+    pub fn start(
+        &self,
+        redis: &Redis,
+        waiting: mpsc::Receiver<(RoomId, NodeMsg)>,
+        rooms: &Rooms,
+        sockets: impl Fn() -> u64 + Send + 'static,
+        stop: &CancellationToken,
+    ) {
+        let run = |task: futures::future::BoxFuture<'static, ()>| {
+            let stop = stop.clone();
+            tokio::spawn(async move { stop.run_until_cancelled(task).await });
+        };
+        run(Box::pin(publish(self.clone(), redis.clone(), waiting, sockets)));
+        run(Box::pin(listen(self.clone(), redis.clone(), rooms.clone())));
+        run(Box::pin(watch_own_ears(self.clone(), rooms.clone())));
+    }
+}
+
+async fn publish(bus: Bus, redis: Redis, mut waiting: mpsc::Receiver<(RoomId, NodeMsg)>, sockets: impl Fn() -> u64) {
+    let mut beat = tokio::time::interval(BEAT);
+    let channel = redis.channel();
+    let mut batch = vec![];
+    loop {
+        let mut texts = vec![];
+        tokio::select! {
+            _ = beat.tick() => {
+                texts.push(Message { node: bus.node, about: None, sockets: sockets() });
+            }
+            n = waiting.recv_many(&mut batch, BATCH) => {
+                if n == 0 {
+                    return;
+                }
+                texts.extend(batch.drain(..).map(|about| Message { node: bus.node, about: Some(about), sockets: 0 }));
+            }
+        }
+        let mut pipe = redis::pipe();
+        for text in texts {
+            pipe.cmd("PUBLISH").arg(&channel).arg(holdfast::wire::encode(&text)).ignore();
+        }
+        if redis.is_cluster() {
+            // A pipeline of a cluster needs a key to find its node; these have none.
+            for cmd in pipe.cmd_iter() {
+                let _ = redis.cmd::<redis::Value>(cmd.clone()).await;
+            }
+        } else {
+            let _ = redis.pipe::<redis::Value>(pipe).await;
+        }
+    }
+}
+
+async fn listen(bus: Bus, redis: Redis, rooms: Rooms) {
+    loop {
+        if let Ok(Ok(mut channel)) = tokio::time::timeout(crate::dependency::DEADLINE, redis.open_pubsub()).await
+            && channel.subscribe(redis.channel()).await.is_ok()
+        {
+            let mut messages = channel.on_message();
+            // Our own beat comes back every second: a connection that is silent for longer is dead.
+            while let Ok(Some(message)) = tokio::time::timeout(DEAF_AFTER, messages.next()).await {
+                let text: String = message.get_payload().unwrap_or_default();
+                if let Ok(Message { node, about, sockets }) = serde_json::from_str::<Message>(&text) {
+                    match about {
+                        None => bus.note(node, sockets),
+                        Some((room, msg)) if node != bus.node => rooms.tell(&room, RoomEvent::Told { node, msg }),
+                        Some(_) => {}
+                    }
+                }
+            }
+        }
+        tokio::time::sleep(AFTER_FAILURE).await;
+    }
+}
+
+async fn watch_own_ears(bus: Bus, rooms: Rooms) {
+    let mut heard = true;
+    tokio::time::sleep(DEAF_AFTER).await;
+    loop {
+        tokio::time::sleep(AFTER_FAILURE).await;
+        let hears = bus.hears();
+        if hears != heard {
+            heard = hears;
+            tracing::info!(hears, "the other nodes");
+            rooms.tell_all(&RoomEvent::Hears(hears));
+        }
+    }
+}

@@ -1,0 +1,358 @@
+//! Redis, or what speaks its protocol: one server, a master found by sentinels, or a cluster.
+
+pub mod bus;
+pub mod log;
+pub mod queue;
+mod reader;
+mod scripts;
+mod writer;
+
+use crate::dependency::{Dependency, Silence};
+use futures::future::{BoxFuture, FutureExt};
+use holdfast::RoomId;
+use redis::aio::{ConnectionLike, MultiplexedConnection};
+use redis::cluster::ClusterClient;
+use redis::cluster_async::ClusterConnection;
+use redis::sentinel::{SentinelClient, SentinelServerType};
+use redis::{
+    AsyncConnectionConfig, Client, Cmd, FromRedisValue, IntoConnectionInfo, Pipeline, RedisFuture, RedisResult, Value,
+};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Mutex;
+
+/// Into how many parts the rooms are divided. The keys of a part share a hash tag, and so a node of a cluster.
+pub const PARTITIONS: u64 = 8;
+/// The longest a connection may take to open.
+const CONNECT_WITHIN: Duration = Duration::from_millis(1_500);
+/// The longest a blocking read blocks; the answer must come a little later.
+pub(crate) const BLOCK: Duration = Duration::from_secs(1);
+
+/// How `REDIS_URL` says to reach it.
+enum Way {
+    One(Client),
+    Sentinel(Mutex<SentinelClient>),
+    Cluster(Box<ClusterClient>, Client),
+}
+
+/// An open connection.
+#[derive(Clone)]
+pub(crate) enum Conn {
+    One(MultiplexedConnection),
+    Cluster(ClusterConnection),
+}
+
+impl ConnectionLike for Conn {
+    fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
+        match self {
+            Self::One(conn) => conn.req_packed_command(cmd),
+            Self::Cluster(conn) => conn.req_packed_command(cmd),
+        }
+    }
+
+    fn req_packed_commands<'a>(
+        &'a mut self,
+        pipe: &'a Pipeline,
+        offset: usize,
+        count: usize,
+    ) -> RedisFuture<'a, Vec<Value>> {
+        match self {
+            Self::One(conn) => conn.req_packed_commands(pipe, offset, count),
+            Self::Cluster(conn) => conn.req_packed_commands(pipe, offset, count),
+        }
+    }
+
+    fn get_db(&self) -> i64 {
+        match self {
+            Self::One(conn) => conn.get_db(),
+            Self::Cluster(conn) => conn.get_db(),
+        }
+    }
+}
+
+/// What a lost Redis may take with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Durability {
+    /// Every append is on disk before it is acknowledged.
+    Always,
+    /// The last second may be lost in a power failure.
+    EverySecond,
+    /// Everything since the last snapshot may be lost.
+    Snapshots,
+    /// It does not say (managed servers often refuse CONFIG).
+    #[default]
+    Unknown,
+}
+
+impl Durability {
+    /// The stable name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Always => "always",
+            Self::EverySecond => "every_second",
+            Self::Snapshots => "snapshots",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// What it means, for the operator.
+    #[must_use]
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Always => "appendfsync always: on disk before it is acknowledged",
+            Self::EverySecond => "appendfsync everysec: a power failure may lose the last second",
+            Self::Snapshots => "no append-only file: a crash may lose everything since the last snapshot",
+            Self::Unknown => "durability unknown: Redis does not show its settings",
+        }
+    }
+}
+
+/// What Redis said of itself when the connection was opened.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Promise {
+    pub(crate) durability: Durability,
+    pub(crate) replicas: u64,
+    /// Which process it is; empty where a restart loses nothing.
+    pub(crate) run: String,
+}
+
+/// The way to Redis. Cheap to clone.
+#[derive(Clone)]
+pub struct Redis(Arc<Inner>);
+
+struct Inner {
+    way: Way,
+    prefix: String,
+    /// Its breaker and deadline.
+    dependency: Dependency,
+    shared: Mutex<Option<(Conn, Arc<Promise>)>>,
+    last: std::sync::Mutex<Arc<Promise>>,
+}
+
+impl Redis {
+    /// Reads the URL: `redis://`, `rediss://`, `redis+sentinel://host:port,host:port/master`, or
+    /// `redis+cluster://host:port,host:port`. Nothing is connected yet.
+    ///
+    /// # Errors
+    /// What is wrong with it, without the password that may be in it.
+    pub fn new(url: &str, prefix: &str) -> Result<Self, String> {
+        let bad = |error: redis::RedisError| format!("REDIS_URL: {}", error.detail().unwrap_or("not a Redis URL"));
+        let way = if let Some(rest) = url.strip_prefix("redis+cluster://") {
+            let nodes = node_urls(rest);
+            let first = nodes.first().cloned().unwrap_or_default();
+            let cluster = ClusterClient::builder(nodes)
+                .connection_timeout(CONNECT_WITHIN)
+                .response_timeout(BLOCK * 2)
+                .retries(1)
+                .build()
+                .map_err(bad)?;
+            Way::Cluster(Box::new(cluster), Client::open(first).map_err(bad)?)
+        } else if let Some(rest) = url.strip_prefix("redis+sentinel://") {
+            let (nodes, master) = rest
+                .rsplit_once('/')
+                .ok_or("REDIS_URL: name the master after the sentinels, as in redis+sentinel://host:26379/mymaster")?;
+            let info = None;
+            let client =
+                SentinelClient::build(node_urls(nodes), master, info, SentinelServerType::Master).map_err(bad)?;
+            Way::Sentinel(Mutex::new(client))
+        } else {
+            let info = url.into_connection_info().map_err(bad)?;
+            Way::One(Client::open(info).map_err(bad)?)
+        };
+        Ok(Self(Arc::new(Inner {
+            way,
+            prefix: prefix.to_owned(),
+            dependency: Dependency::new("redis"),
+            shared: Mutex::default(),
+            last: std::sync::Mutex::default(),
+        })))
+    }
+
+    /// Its breaker.
+    #[must_use]
+    pub fn dependency(&self) -> &Dependency {
+        &self.0.dependency
+    }
+
+    /// What it last said it promises.
+    #[must_use]
+    pub fn durability(&self) -> (Durability, u64) {
+        let promise = self.promise();
+        (promise.durability, promise.replicas)
+    }
+
+    pub(crate) fn promise(&self) -> Arc<Promise> {
+        Arc::clone(&self.0.last.lock().expect("no holder of this lock can panic"))
+    }
+
+    /// The partitions, grouped by what one blocking read can wait for together.
+    pub(crate) fn groups(&self) -> Vec<Vec<u64>> {
+        match self.0.way {
+            Way::Cluster(..) => (0..PARTITIONS).map(|one| vec![one]).collect(),
+            Way::One(_) | Way::Sentinel(_) => vec![(0..PARTITIONS).collect()],
+        }
+    }
+
+    pub(crate) fn is_cluster(&self) -> bool {
+        matches!(self.0.way, Way::Cluster(..))
+    }
+
+    /// A key of a partition.
+    pub(crate) fn key(&self, partition: u64, name: &str) -> String {
+        format!("{}:{{{partition}}}:{name}", self.0.prefix)
+    }
+
+    /// A key of a room.
+    pub(crate) fn room_key(&self, room: &RoomId, name: &str) -> String {
+        self.key(partition_of(room), &format!("{name}:{room}"))
+    }
+
+    pub(crate) fn channel(&self) -> String {
+        format!("{}:bus", self.0.prefix)
+    }
+
+    /// Opens a connection of its own, for whoever blocks on it or counts on its order.
+    pub(crate) async fn open(&self, answer_within: Duration) -> RedisResult<(Conn, Arc<Promise>)> {
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(CONNECT_WITHIN))
+            .set_response_timeout(Some(answer_within));
+        let mut conn = match &self.0.way {
+            Way::One(client) => Conn::One(client.get_multiplexed_async_connection_with_config(&config).await?),
+            Way::Sentinel(client) => Conn::One(client.lock().await.get_async_connection_with_config(&config).await?),
+            Way::Cluster(client, _) => Conn::Cluster(client.get_async_connection().await?),
+        };
+        let promise = Arc::new(ask_promise(&mut conn, self.is_cluster()).await?);
+        self.0.last.lock().expect("no holder of this lock can panic").clone_from(&promise);
+        Ok((conn, promise))
+    }
+
+    /// A connection for publish and subscribe. In a cluster any node passes messages to all.
+    pub(crate) async fn open_pubsub(&self) -> RedisResult<redis::aio::PubSub> {
+        match &self.0.way {
+            Way::One(client) | Way::Cluster(_, client) => client.get_async_pubsub().await,
+            Way::Sentinel(client) => {
+                let master = client.lock().await.async_get_client().await?;
+                master.get_async_pubsub().await
+            }
+        }
+    }
+
+    /// The connection that short questions share.
+    pub(crate) async fn shared(&self) -> RedisResult<(Conn, Arc<Promise>)> {
+        let mut shared = self.0.shared.lock().await;
+        if let Some(open) = shared.as_ref() {
+            return Ok(open.clone());
+        }
+        let open = self.open(crate::dependency::DEADLINE).await?;
+        *shared = Some(open.clone());
+        Ok(open)
+    }
+
+    /// After a failure of the connection, or of the server behind it, the next question opens a new one.
+    pub(crate) async fn forget_shared(&self) {
+        *self.0.shared.lock().await = None;
+    }
+
+    /// Asks a short question.
+    pub(crate) async fn ask<T: FromRedisValue>(
+        &self,
+        question: impl FnOnce(Conn, Arc<Promise>) -> BoxFuture<'static, RedisResult<T>>,
+    ) -> Result<T, Silence> {
+        let answer = self
+            .0
+            .dependency
+            .ask(async {
+                let (conn, promise) = self.shared().await?;
+                question(conn, promise).await
+            })
+            .await;
+        if answer.is_err() {
+            self.forget_shared().await;
+        }
+        answer
+    }
+
+    pub(crate) async fn cmd<T: FromRedisValue + Send + 'static>(&self, cmd: Cmd) -> Result<T, Silence> {
+        self.ask(|mut conn, _| async move { cmd.query_async(&mut conn).await }.boxed()).await
+    }
+
+    pub(crate) async fn pipe<T: FromRedisValue + Send + 'static>(&self, pipe: Pipeline) -> Result<T, Silence> {
+        self.ask(|mut conn, _| async move { pipe.query_async(&mut conn).await }.boxed()).await
+    }
+}
+
+/// The partition of a room: FNV-1a of its code.
+pub(crate) fn partition_of(room: &RoomId) -> u64 {
+    let hash = room
+        .as_str()
+        .bytes()
+        .fold(0xCBF2_9CE4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3));
+    hash % PARTITIONS
+}
+
+/// `user:pass@a:1,b:2` as one URL a node.
+fn node_urls(rest: &str) -> Vec<String> {
+    let (login, hosts) =
+        rest.rsplit_once('@').map_or((String::new(), rest), |(login, hosts)| (format!("{login}@"), hosts));
+    hosts.split(',').map(|host| format!("redis://{login}{}", host.trim())).collect()
+}
+
+async fn ask_promise(conn: &mut Conn, is_cluster: bool) -> RedisResult<Promise> {
+    if is_cluster {
+        return Ok(Promise::default()); // Its nodes may differ, and a failover may lose the end of the log.
+    }
+    let info: String = redis::cmd("INFO").query_async(conn).await?;
+    let field = |name: &str| {
+        info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(|value| value.trim().to_owned())
+    };
+    let setting: RedisResult<Vec<String>> = redis::cmd("CONFIG").arg("GET").arg("append*").query_async(conn).await;
+    let durability = setting.map_or(Durability::Unknown, |pairs| {
+        let value = |name: &str| pairs.chunks(2).find(|pair| pair[0] == name).map_or("", |pair| pair[1].as_str());
+        match (value("appendonly"), value("appendfsync")) {
+            ("yes", "always") => Durability::Always,
+            ("yes", _) => Durability::EverySecond,
+            ("no", _) => Durability::Snapshots,
+            _ => Durability::Unknown,
+        }
+    });
+    let replicas = field("connected_slaves").and_then(|n| n.parse().ok()).unwrap_or(0);
+    // A restart of a server that syncs every append loses nothing, so it is no reason to begin anew.
+    let run = if durability == Durability::Always && replicas == 0 {
+        String::new()
+    } else {
+        field("run_id").unwrap_or_default()
+    };
+    Ok(Promise { durability, replicas, run })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_are_understood_and_mistakes_do_not_show_the_password() {
+        for good in [
+            "redis://127.0.0.1:6379/1",
+            "rediss://:secret@redis.example:6380",
+            "redis+sentinel://a:26379,b:26379/mymaster",
+            "redis+cluster://user:secret@a:7000,b:7001",
+        ] {
+            assert!(Redis::new(good, "hf").is_ok(), "{good}");
+        }
+        for bad in ["http://:secret@x", "redis+sentinel://:secret@a:1", ""] {
+            let text = Redis::new(bad, "hf").err().unwrap_or_default();
+            assert!(text.starts_with("REDIS_URL") && !text.contains("secret"), "{bad}: {text}");
+        }
+    }
+
+    #[test]
+    fn rooms_spread_over_all_partitions_and_keys_of_a_room_stay_together() {
+        let rooms: Vec<RoomId> = (0..200).map(|n| format!("room-{n}").parse().expect("valid")).collect();
+        let used: std::collections::BTreeSet<u64> = rooms.iter().map(partition_of).collect();
+        assert_eq!(used.len(), PARTITIONS as usize);
+        let redis = Redis::new("redis://127.0.0.1", "hf").expect("a URL");
+        let tag = format!("{{{}}}", partition_of(&rooms[0]));
+        assert!(redis.room_key(&rooms[0], "log").contains(&tag) && redis.room_key(&rooms[0], "log").starts_with("hf:"));
+    }
+}

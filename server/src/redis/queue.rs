@@ -1,0 +1,420 @@
+//! The archive queue in Redis: a stream and a consumer group for each partition, written by the append script.
+
+use super::reader::parse_fields;
+use super::scripts::{BURY_SCRIPT, REPLAY_SCRIPT};
+use super::{BLOCK, Conn, PARTITIONS, Redis};
+use crate::clock;
+use crate::log::LogError;
+use crate::queue::{DeadLetter, Queue, QueueStats, Record, Taken, short};
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use holdfast::wire::Entry;
+use holdfast::{LogEpoch, Millis, Offset};
+use redis::streams::{StreamId, StreamReadReply};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+const GROUP: &str = "archive";
+/// An entry whose worker was silent for this long is given to another.
+const IDLE_MS: u64 = 10_000;
+const CLAIM_EVERY: Duration = Duration::from_secs(3);
+const TRIM_EVERY: Duration = Duration::from_secs(5);
+/// Acknowledged entries stay this long, so that a reader that lost its connection finds its place.
+const KEEP_MS: u64 = 60_000;
+
+/// The queue. Cheap to clone; every clone is the same worker.
+#[derive(Clone)]
+pub struct RedisQueue {
+    redis: Redis,
+    consumer: String,
+    hands: Arc<Mutex<Hands>>,
+    lease: Arc<str>,
+}
+
+/// The worker's own connection and when it last looked after things.
+#[derive(Default)]
+struct Hands {
+    conn: Option<Conn>,
+    claimed_at: Option<Instant>,
+    trimmed_at: Option<Instant>,
+    next_group: usize,
+}
+
+impl RedisQueue {
+    /// A worker of this name.
+    #[must_use]
+    pub fn new(redis: &Redis, consumer: String) -> Self {
+        let lease = Arc::from(consumer.as_str());
+        Self { redis: redis.clone(), consumer, hands: Arc::default(), lease }
+    }
+
+    fn key(&self, partition: u64, name: &str) -> String {
+        self.redis.key(partition, name)
+    }
+
+    async fn take_some(self, max: usize) -> Result<Vec<Taken>, LogError> {
+        let mut hands = self.hands.lock().await;
+        let taken = self.take_with(&mut hands, max).await;
+        if let Err(error) = &taken {
+            hands.conn = None;
+            if error.code() == Some("NOGROUP") {
+                self.make_groups().await?;
+            }
+        }
+        taken.map_err(|_| LogError::Away)
+    }
+
+    async fn take_with(&self, hands: &mut Hands, max: usize) -> redis::RedisResult<Vec<Taken>> {
+        if hands.conn.is_none() {
+            let (conn, _) = self.redis.open(BLOCK * 3).await?;
+            hands.conn = Some(conn);
+            let _ = self.make_groups().await;
+        }
+        let Some(mut conn) = hands.conn.clone() else { return Ok(vec![]) };
+        if hands.trimmed_at.is_none_or(|at| at.elapsed() > TRIM_EVERY) {
+            hands.trimmed_at = Some(Instant::now());
+            self.trim(&mut conn).await?;
+        }
+        let mut found = vec![];
+        if hands.claimed_at.is_none_or(|at| at.elapsed() > CLAIM_EVERY) {
+            hands.claimed_at = Some(Instant::now());
+            found = self.claim(&mut conn, max).await?;
+        }
+        if found.is_empty() {
+            let groups = self.redis.groups();
+            let group = &groups[hands.next_group % groups.len()];
+            hands.next_group += 1;
+            let block = if groups.len() > 1 { BLOCK / 8 } else { BLOCK };
+            let keys: Vec<String> = group.iter().map(|partition| self.key(*partition, "queue")).collect();
+            let mut cmd = redis::cmd("XREADGROUP");
+            cmd.arg("GROUP").arg(GROUP).arg(&self.consumer).arg("COUNT").arg(max);
+            cmd.arg("BLOCK").arg(u64::try_from(block.as_millis()).unwrap_or(1_000)).arg("STREAMS").arg(&keys);
+            for _ in &keys {
+                cmd.arg(">");
+            }
+            let reply: Option<StreamReadReply> = cmd.query_async(&mut conn).await?;
+            for stream in reply.into_iter().flat_map(|reply| reply.keys) {
+                let partition = keys.iter().position(|key| *key == stream.key).map_or(0, |at| group[at]);
+                found.extend(stream.ids.into_iter().map(|entry| (partition, entry)));
+            }
+        }
+        let mut taken = vec![];
+        for (partition, entry) in found {
+            let attempts: Option<String> =
+                redis::cmd("HGET").arg(self.key(partition, "trouble")).arg(&entry.id).query_async(&mut conn).await?;
+            let attempts = attempts.and_then(|text| text.split_once('|')?.0.parse().ok()).unwrap_or(0);
+            taken.push(Taken { key: format!("{partition}/{}", entry.id), attempts, record: record_of(&entry) });
+        }
+        Ok(taken)
+    }
+
+    /// What workers that are gone had taken.
+    async fn claim(&self, conn: &mut Conn, max: usize) -> redis::RedisResult<Vec<(u64, StreamId)>> {
+        let mut found = vec![];
+        for partition in 0..PARTITIONS {
+            let mut cmd = redis::cmd("XAUTOCLAIM");
+            cmd.arg(self.key(partition, "queue")).arg(GROUP).arg(&self.consumer).arg(IDLE_MS).arg("0-0");
+            cmd.arg("COUNT").arg(max);
+            let reply: redis::streams::StreamAutoClaimReply = cmd.query_async(conn).await?;
+            metrics::counter!("holdfast_redeliveries_total").increment(reply.claimed.len() as u64);
+            found.extend(reply.claimed.into_iter().map(|entry| (partition, entry)));
+        }
+        Ok(found)
+    }
+
+    /// Takes acknowledged entries that are old enough out of the queues.
+    async fn trim(&self, conn: &mut Conn) -> redis::RedisResult<()> {
+        let old = clock::now().as_unix().saturating_sub(KEEP_MS);
+        for partition in 0..PARTITIONS {
+            let key = self.key(partition, "queue");
+            let (_, delivered, pending) = self.group_state(conn, partition).await?;
+            let open = pending.unwrap_or(delivered);
+            let until = open.split('-').next().and_then(|ms| ms.parse::<u64>().ok()).unwrap_or(0).min(old);
+            if until > 0 {
+                let _: u64 =
+                    redis::cmd("XTRIM").arg(key).arg("MINID").arg(format!("{until}-0")).query_async(conn).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// How many wait, what was given out last, and the oldest that was given out and not acknowledged.
+    async fn group_state(&self, conn: &mut Conn, partition: u64) -> redis::RedisResult<(u64, String, Option<String>)> {
+        let key = self.key(partition, "queue");
+        let groups: Vec<HashMap<String, redis::Value>> =
+            redis::cmd("XINFO").arg("GROUPS").arg(&key).query_async(conn).await?;
+        let group = groups.into_iter().next().unwrap_or_default();
+        let number =
+            |name: &str| group.get(name).and_then(|value| redis::from_redis_value_ref::<Option<u64>>(value).ok()?);
+        let delivered: String = group.get("last-delivered-id").map_or(Ok("0-0".into()), redis::from_redis_value_ref)?;
+        let pending: Vec<Vec<redis::Value>> =
+            redis::cmd("XPENDING").arg(&key).arg(GROUP).arg("-").arg("+").arg(1).query_async(conn).await?;
+        let oldest = pending.first().and_then(|row| redis::from_redis_value_ref::<String>(row.first()?).ok());
+        let lag = match number("lag") {
+            Some(lag) => lag,
+            // Redis does not count over entries that were deleted out of order; we do.
+            None => redis::cmd("XRANGE")
+                .arg(&key)
+                .arg(format!("({delivered}"))
+                .arg("+")
+                .query_async::<Vec<redis::Value>>(conn)
+                .await?
+                .len() as u64,
+        };
+        Ok((lag + number("pending").unwrap_or(0), delivered, oldest))
+    }
+
+    async fn make_groups(&self) -> Result<(), LogError> {
+        for partition in 0..PARTITIONS {
+            let mut cmd = redis::cmd("XGROUP");
+            cmd.arg("CREATE").arg(self.key(partition, "queue")).arg(GROUP).arg("0").arg("MKSTREAM");
+            let made = self
+                .redis
+                .ask(|mut conn, _| {
+                    async move {
+                        match cmd.query_async::<redis::Value>(&mut conn).await {
+                            Err(error) if error.code() == Some("BUSYGROUP") => Ok(redis::Value::Nil),
+                            other => other,
+                        }
+                    }
+                    .boxed()
+                })
+                .await;
+            made?;
+        }
+        Ok(())
+    }
+}
+
+fn record_of(entry: &StreamId) -> Result<Record, String> {
+    let text = |name: &str| entry.get::<String>(name);
+    let parsed = (|| {
+        let room = text("room")?.parse().ok()?;
+        let epoch = LogEpoch::from_number(text("epoch")?.parse().ok()?);
+        let offset = Offset { epoch, seq: text("seq")?.parse().ok()? };
+        Some(Record { room, offset, entry: serde_json::from_str::<Entry>(&text("v")?).ok()? })
+    })();
+    parsed.ok_or_else(|| {
+        let fields = entry.map.keys().filter_map(|name| Some(format!("{name}={}", text(name)?)));
+        short(&fields.collect::<Vec<_>>().join(" "))
+    })
+}
+
+/// The queue's name for an entry: partition and stream id.
+fn split(key: &str) -> Option<(u64, &str)> {
+    let (partition, id) = key.split_once('/')?;
+    let numbers = id.split_once('-').is_some_and(|(a, b)| a.parse::<u64>().is_ok() && b.parse::<u64>().is_ok());
+    numbers.then_some((partition.parse().ok().filter(|n| *n < PARTITIONS)?, id))
+}
+
+impl Queue for RedisQueue {
+    fn take(&self, max: usize) -> BoxFuture<'static, Result<Vec<Taken>, LogError>> {
+        self.clone().take_some(max).boxed()
+    }
+
+    fn hold(&self, keys: Vec<String>) -> BoxFuture<'static, Result<(), LogError>> {
+        let this = self.clone();
+        async move {
+            for partition in 0..PARTITIONS {
+                let ids: Vec<&str> = keys
+                    .iter()
+                    .filter_map(|key| split(key))
+                    .filter(|(p, _)| *p == partition)
+                    .map(|(_, id)| id)
+                    .collect();
+                if !ids.is_empty() {
+                    let mut cmd = redis::cmd("XCLAIM");
+                    cmd.arg(this.key(partition, "queue")).arg(GROUP).arg(&this.consumer).arg(0).arg(&ids).arg("JUSTID");
+                    this.redis.cmd::<redis::Value>(cmd).await?;
+                }
+            }
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn acknowledge(&self, keys: Vec<String>) -> BoxFuture<'static, Result<(), LogError>> {
+        let this = self.clone();
+        async move {
+            for partition in 0..PARTITIONS {
+                let ids: Vec<&str> = keys
+                    .iter()
+                    .filter_map(|key| split(key))
+                    .filter(|(p, _)| *p == partition)
+                    .map(|(_, id)| id)
+                    .collect();
+                if !ids.is_empty() {
+                    let mut pipe = redis::pipe();
+                    pipe.cmd("XACK").arg(this.key(partition, "queue")).arg(GROUP).arg(&ids).ignore();
+                    pipe.cmd("HDEL").arg(this.key(partition, "trouble")).arg(&ids).ignore();
+                    this.redis.pipe::<redis::Value>(pipe).await?;
+                }
+            }
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn note(&self, key: String, attempts: u32, error: String) -> BoxFuture<'static, Result<(), LogError>> {
+        let this = self.clone();
+        async move {
+            let Some((partition, id)) = split(&key) else { return Ok(()) };
+            let trouble = this.key(partition, "trouble");
+            let mut cmd = redis::cmd("HGET");
+            cmd.arg(&trouble).arg(id);
+            let known: Option<String> = this.redis.cmd(cmd).await?;
+            let first =
+                known.and_then(|text| Some(text.split_once('|')?.1.to_owned())).unwrap_or_else(|| short(&error));
+            let mut cmd = redis::cmd("HSET");
+            cmd.arg(&trouble).arg(id).arg(format!("{attempts}|{first}"));
+            this.redis.cmd::<redis::Value>(cmd).await?;
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn bury(&self, key: String, attempts: u32, error: String) -> BoxFuture<'static, Result<(), LogError>> {
+        let this = self.clone();
+        async move {
+            let Some((partition, id)) = split(&key) else { return Ok(()) };
+            let id = id.to_owned();
+            let keys = ["queue", "dead", "trouble"].map(|name| this.key(partition, name));
+            let done = this.redis.ask(|mut conn, _| {
+                async move {
+                    let known: Option<String> =
+                        redis::cmd("HGET").arg(&keys[2]).arg(&id).query_async(&mut conn).await?;
+                    let last = short(&error);
+                    let first =
+                        known.and_then(|text| Some(text.split_once('|')?.1.to_owned())).unwrap_or_else(|| last.clone());
+                    let mut call = BURY_SCRIPT.prepare_invoke();
+                    for key in &keys {
+                        call.key(key);
+                    }
+                    call.arg(id).arg(clock::now().as_unix()).arg(attempts).arg(first).arg(last).arg(GROUP);
+                    call.invoke_async::<u8>(&mut conn).await
+                }
+                .boxed()
+            });
+            done.await?;
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn stats(&self) -> BoxFuture<'static, Result<QueueStats, LogError>> {
+        let this = self.clone();
+        async move {
+            let answer = this.redis.dependency().ask(async {
+                let (mut conn, _) = this.redis.shared().await?;
+                let mut stats = QueueStats::default();
+                for partition in 0..PARTITIONS {
+                    let Ok((depth, delivered, pending)) = this.group_state(&mut conn, partition).await else {
+                        continue;
+                    };
+                    stats.depth += depth;
+                    stats.dead +=
+                        redis::cmd("XLEN").arg(this.key(partition, "dead")).query_async::<u64>(&mut conn).await?;
+                    let mut oldest = pending;
+                    if oldest.is_none() && depth > 0 {
+                        let mut cmd = redis::cmd("XRANGE");
+                        cmd.arg(this.key(partition, "queue")).arg(format!("({delivered}")).arg("+").arg("COUNT").arg(1);
+                        let next: Vec<(String, redis::Value)> = cmd.query_async(&mut conn).await?;
+                        oldest = next.into_iter().next().map(|(id, _)| id);
+                    }
+                    let since = oldest.and_then(|id| id.split('-').next()?.parse().ok()).map(Millis::from_unix);
+                    stats.oldest_ms = stats.oldest_ms.max(since.map_or(0, |at| clock::now().since(at)));
+                }
+                redis::RedisResult::Ok(stats)
+            });
+            Ok(answer.await?)
+        }
+        .boxed()
+    }
+
+    fn dead(&self, after: Option<String>, limit: usize) -> BoxFuture<'static, Result<Vec<DeadLetter>, LogError>> {
+        let this = self.clone();
+        async move {
+            let (from, after_id) =
+                after.as_deref().and_then(split).map_or((0, "0-0".to_owned()), |(p, id)| (p, id.to_owned()));
+            let mut letters = vec![];
+            for partition in from..PARTITIONS {
+                let start = if partition == from { format!("({after_id}") } else { "-".into() };
+                let mut cmd = redis::cmd("XRANGE");
+                cmd.arg(this.key(partition, "dead")).arg(start).arg("+").arg("COUNT").arg(limit - letters.len());
+                let rows: Vec<(String, Vec<String>)> = this.redis.cmd(cmd).await?;
+                for (id, fields) in rows {
+                    let of = |name: &str| parse_fields(&fields, name).unwrap_or_default().to_owned();
+                    letters.push(DeadLetter {
+                        key: format!("{partition}/{id}"),
+                        at: Millis::from_unix(of("at").parse().unwrap_or(0)),
+                        attempts: of("attempts").parse().unwrap_or(0),
+                        first_error: of("first"),
+                        last_error: of("last"),
+                        payload: of("payload"),
+                    });
+                }
+                if letters.len() >= limit {
+                    break;
+                }
+            }
+            Ok(letters)
+        }
+        .boxed()
+    }
+
+    fn replay(&self, key: String) -> BoxFuture<'static, Result<bool, LogError>> {
+        let this = self.clone();
+        async move {
+            let Some((partition, id)) = split(&key) else { return Ok(false) };
+            let (id, keys) = (id.to_owned(), ["queue", "dead"].map(|name| this.key(partition, name)));
+            let done = this.redis.ask(|mut conn, _| {
+                async move {
+                    let mut call = REPLAY_SCRIPT.prepare_invoke();
+                    for key in &keys {
+                        call.key(key);
+                    }
+                    call.arg(id).invoke_async::<bool>(&mut conn).await
+                }
+                .boxed()
+            });
+            Ok(done.await?)
+        }
+        .boxed()
+    }
+
+    fn discard(&self, key: String) -> BoxFuture<'static, Result<bool, LogError>> {
+        let this = self.clone();
+        async move {
+            let Some((partition, id)) = split(&key) else { return Ok(false) };
+            let mut cmd = redis::cmd("XDEL");
+            cmd.arg(this.key(partition, "dead")).arg(id);
+            Ok(this.redis.cmd::<u64>(cmd).await? > 0)
+        }
+        .boxed()
+    }
+
+    fn lease(&self, what: &'static str, ms: u64) -> BoxFuture<'static, Result<bool, LogError>> {
+        let this = self.clone();
+        async move {
+            let key = this.key(0, &format!("lease:{what}"));
+            let mut cmd = redis::cmd("SET");
+            cmd.arg(&key).arg(&*this.lease).arg("NX").arg("PX").arg(ms);
+            if this.redis.cmd::<Option<String>>(cmd).await?.is_some() {
+                return Ok(true);
+            }
+            let mut cmd = redis::cmd("GET");
+            cmd.arg(&key);
+            let mine = this.redis.cmd::<Option<String>>(cmd).await?.as_deref() == Some(&*this.lease);
+            if mine {
+                let mut cmd = redis::cmd("PEXPIRE");
+                cmd.arg(&key).arg(ms);
+                this.redis.cmd::<redis::Value>(cmd).await?;
+            }
+            Ok(mine)
+        }
+        .boxed()
+    }
+}

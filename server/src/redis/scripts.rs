@@ -1,0 +1,121 @@
+//! The scripts that run inside Redis: each is one atomic step on the keys of one room.
+//!
+//! A room's keys: `meta` (hash: `e` epoch, `h` newest entry, `o` entries trimmed up to, `r` the Redis process it was
+//! last written on), `log` (stream, the entry with number n has the id `n-0`), `keys` (hash: what is in the log once,
+//! and where), `gone` (hash: numbers whose entry was redacted). A partition's: `queue` and `dead` (streams), `rooms` (set).
+
+use redis::Script;
+use std::sync::LazyLock;
+
+/// Finds the room's life, or begins one: where there is none, where it lost its end, or where Redis may have lost it.
+/// `seen_e`, `seen_h`: the newest entry the caller knows; `run`: the Redis process, where a restart may lose entries.
+const LIFE: &str = r"
+local now, seen_e, seen_h, run, room = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4], ARGV[5]
+local m = redis.call('HMGET', KEYS[1], 'e', 'h', 'o', 'r')
+local e, h, o = tonumber(m[1]), tonumber(m[2]), tonumber(m[3])
+local lost = not e or seen_e > e or (seen_e == e and seen_h > h) or (run ~= '' and m[4] and m[4] ~= run)
+local function anew()
+  e, h, o = math.max(now, (e or 0) + 1, seen_e + 1), 0, 0
+  redis.call('DEL', KEYS[2], KEYS[3], KEYS[4])
+  redis.call('HSET', KEYS[1], 'e', string.format('%.0f', e), 'h', 0, 'o', 0, 'r', run)
+  redis.call('SADD', KEYS[5], room)
+end
+if lost then anew() end
+";
+
+/// ARGV 6: the key that makes it a repetition, or empty; 7: the entry. KEYS 6: the queue.
+const APPEND: &str = r"
+if ARGV[6] ~= '' then
+  local known = redis.call('HGET', KEYS[3], ARGV[6])
+  if known then
+    local stored = redis.call('XRANGE', KEYS[2], known .. '-0', known .. '-0')
+    return {string.format('%.0f', e), known, 'known', stored[1] and stored[1][2][2] or ''}
+  end
+end
+h = h + 1
+local seq = string.format('%.0f', h)
+redis.call('XADD', KEYS[2], seq .. '-0', 'v', ARGV[7])
+if ARGV[6] ~= '' then redis.call('HSET', KEYS[3], ARGV[6], seq) end
+redis.call('XADD', KEYS[6], '*', 'room', room, 'epoch', string.format('%.0f', e), 'seq', seq, 'v', ARGV[7])
+redis.call('HSET', KEYS[1], 'h', seq, 'r', run)
+return {string.format('%.0f', e), seq, 'new', ''}
+";
+
+const STATE: &str = r"
+return {string.format('%.0f', e), string.format('%.0f', h), string.format('%.0f', o)}
+";
+
+/// ARGV 6: the life whose entries are missing; 7: '1' to begin anew in any case.
+const WIPE: &str = r"
+if not lost and (ARGV[7] == '1' or tonumber(ARGV[6]) == e) then anew() end
+return {string.format('%.0f', e), string.format('%.0f', h), string.format('%.0f', o)}
+";
+
+/// ARGV 6: the last number to go; 7...: the keys of what goes.
+const TRIM: &str = r"
+local upto = math.min(tonumber(ARGV[6]), h)
+if upto > o then
+  redis.call('XTRIM', KEYS[2], 'MINID', string.format('%.0f-0', upto + 1))
+  redis.call('HSET', KEYS[1], 'o', string.format('%.0f', upto))
+  for i = 7, #ARGV do redis.call('HDEL', KEYS[3], ARGV[i]) end
+end
+return 1
+";
+
+/// ARGV 6: the key of the message.
+const REDACT: &str = r"
+local known = redis.call('HGET', KEYS[3], ARGV[6])
+if known then
+  redis.call('HSET', KEYS[4], known, 1)
+  redis.call('XDEL', KEYS[2], known .. '-0')
+end
+return 1
+";
+
+fn script(step: &str) -> Script {
+    Script::new(&format!("{LIFE}{step}"))
+}
+
+/// Appends: answers epoch, number, `new` or `known`, and the entry that was known.
+pub(super) static APPEND_SCRIPT: LazyLock<(Script, String)> =
+    LazyLock::new(|| (script(APPEND), format!("{LIFE}{APPEND}")));
+/// Answers epoch, newest, trimmed up to.
+pub(super) static STATE_SCRIPT: LazyLock<Script> = LazyLock::new(|| script(STATE));
+/// Begins a new life.
+pub(super) static WIPE_SCRIPT: LazyLock<Script> = LazyLock::new(|| script(WIPE));
+/// Trims.
+pub(super) static TRIM_SCRIPT: LazyLock<Script> = LazyLock::new(|| script(TRIM));
+/// Redacts.
+pub(super) static REDACT_SCRIPT: LazyLock<Script> = LazyLock::new(|| script(REDACT));
+
+/// Moves an entry from the queue to the dead letters. KEYS: queue, dead, trouble. ARGV: id, now, attempts, first error,
+/// last error, group.
+pub(super) static BURY_SCRIPT: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        r"
+local found = redis.call('XRANGE', KEYS[1], ARGV[1], ARGV[1])
+if found[1] then
+  redis.call('XADD', KEYS[2], '*', 'at', ARGV[2], 'attempts', ARGV[3], 'first', ARGV[4], 'last', ARGV[5], 'payload', cjson.encode(found[1][2]))
+end
+redis.call('XACK', KEYS[1], ARGV[6], ARGV[1])
+redis.call('HDEL', KEYS[3], ARGV[1])
+return 1
+",
+    )
+});
+
+/// Puts a dead letter back into the queue. KEYS: queue, dead. ARGV: id. Answers whether there was one.
+pub(super) static REPLAY_SCRIPT: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        r"
+local found = redis.call('XRANGE', KEYS[2], ARGV[1], ARGV[1])
+if not found[1] then return 0 end
+local fields = found[1][2]
+for i = 1, #fields, 2 do
+  if fields[i] == 'payload' then redis.call('XADD', KEYS[1], '*', unpack(cjson.decode(fields[i + 1]))) end
+end
+redis.call('XDEL', KEYS[2], ARGV[1])
+return 1
+",
+    )
+});

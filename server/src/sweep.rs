@@ -1,0 +1,106 @@
+//! The sweep: finishes deletions, forgets what is older than it may be, and cuts the log where the archive has it.
+//! One node at a time does it, in small steps; another may go on at any point.
+
+use crate::backends::Backends;
+use crate::clock;
+use crate::deletion::{STEP, finish_all};
+use crate::log::LogError;
+use holdfast::room::RoomEvent;
+use holdfast::{Limits, Millis, Room, RoomId};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+const DAY_MS: u64 = 86_400_000;
+/// Rooms looked at in one round.
+const ROOMS: usize = 100;
+
+/// How long things are kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Keep {
+    /// Days a message stays in the archive where its room does not say; 0 for ever.
+    pub days: u32,
+    /// How long an entry stays in the log.
+    pub log_ms: u64,
+    /// Time between two rounds.
+    pub every: Duration,
+}
+
+/// Sweeps until `stop`.
+pub async fn run(backends: Backends, keep: Keep, stop: CancellationToken) {
+    let (mut archived, mut logged) = (None, None);
+    loop {
+        if stop.run_until_cancelled(tokio::time::sleep(keep.every)).await.is_none() {
+            return;
+        }
+        let lease_ms = u64::try_from(keep.every.as_millis()).unwrap_or(60_000) * 2;
+        if backends.queue.lease("sweep", lease_ms).await != Ok(true) {
+            continue; // Another node is at it, or nobody can be.
+        }
+        let done = stop.run_until_cancelled(round(&backends, keep, &mut archived, &mut logged)).await;
+        if let Some(Err(error)) = done {
+            tracing::debug!(%error, "the sweep will go on later");
+        }
+    }
+}
+
+/// One round: where it ended is where the next begins.
+///
+/// # Errors
+/// When log, queue or archive do not answer.
+pub async fn round(
+    backends: &Backends,
+    keep: Keep,
+    archived: &mut Option<RoomId>,
+    logged: &mut Option<RoomId>,
+) -> Result<(), LogError> {
+    finish_all(backends, &*backends.archive).await?;
+    let rooms = backends.archive.rooms(archived.clone(), ROOMS).await?;
+    *archived = rooms.last().map(|record| record.room.clone()).filter(|_| rooms.len() == ROOMS);
+    for record in rooms {
+        let days = record.retention_days.unwrap_or(keep.days);
+        if days > 0 {
+            let before = Millis::from_unix(clock::now().as_unix().saturating_sub(u64::from(days) * DAY_MS));
+            // What the archive forgets the log must not bring back.
+            trim(backends, &record.room, before).await?;
+            let n = backends.archive.expire(&record.room, before, STEP).await?;
+            metrics::counter!("holdfast_expired_total").increment(n);
+        }
+    }
+    let rooms = backends.log.rooms(logged.clone(), ROOMS).await?;
+    *logged = rooms.last().cloned().filter(|_| rooms.len() == ROOMS);
+    for room in rooms {
+        let before = Millis::from_unix(clock::now().as_unix().saturating_sub(keep.log_ms));
+        trim(backends, &room, before).await?;
+    }
+    Ok(())
+}
+
+/// Cuts a room's log: what is older than `before`, is in the archive, and does not tell who is in the room.
+async fn trim(backends: &Backends, room: &RoomId, before: Millis) -> Result<(), LogError> {
+    // The queue is in order: if its oldest entry is younger, everything older is in the archive or laid aside.
+    let waiting = backends.queue.stats().await?;
+    if waiting.depth > 0 && clock::now().as_unix().saturating_sub(waiting.oldest_ms) <= before.as_unix() {
+        return Ok(());
+    }
+    let state = backends.log.state(room).await?;
+    let mut folded = Room::new(state.start());
+    let mut until = state.oldest;
+    while folded.head().seq < state.head {
+        let page = backends.log.read(room, folded.head(), Limits::PAGE_ENTRIES).await?;
+        if page.entries.is_empty() {
+            return Ok(()); // It began anew.
+        }
+        for (offset, entry) in page.entries {
+            // A redacted entry has no time; it goes with its neighbours.
+            if until + 1 == offset.seq && entry.at() < before {
+                until = offset.seq;
+            }
+            let _ = folded.handle(clock::now(), RoomEvent::Folded { offset, entry });
+        }
+        if until < folded.head().seq && folded.oldest_joined().is_some_and(|joined| joined <= until) {
+            break; // Somebody who came that early is still here.
+        }
+    }
+    let until = folded.oldest_joined().map_or(until, |joined| until.min(joined.saturating_sub(1)));
+    if until > state.oldest { backends.log.trim(room, until).await } else { Ok(()) }
+}
