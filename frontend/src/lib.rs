@@ -14,6 +14,7 @@ mod levels;
 mod listener;
 mod media;
 mod net;
+mod outbox;
 mod pc;
 mod run;
 mod screen;

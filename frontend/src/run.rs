@@ -3,6 +3,7 @@
 use crate::inbox::Inbox;
 use crate::levels::Levels;
 use crate::media::Media;
+use crate::outbox::Outbox;
 use crate::pc::{self, Connections, Operation};
 use crate::screen::Screen;
 use crate::socket::Socket;
@@ -21,6 +22,7 @@ pub(crate) struct Browser {
     socket: Socket,
     connections: Connections,
     screen: Rc<RefCell<Screen>>,
+    outbox: Outbox,
     /// Made when a room is entered: the first page needs no camera.
     room: Option<InRoom>,
 }
@@ -34,7 +36,14 @@ struct InRoom {
 impl Browser {
     pub(crate) fn new(inbox: Inbox) -> Self {
         let socket = Socket::new(inbox.clone());
-        Self { inbox, socket, connections: Connections::default(), screen: Rc::default(), room: None }
+        Self {
+            inbox,
+            socket,
+            connections: Connections::default(),
+            screen: Rc::default(),
+            outbox: Outbox::default(),
+            room: None,
+        }
     }
 
     /// Runs effects in order.
@@ -83,6 +92,20 @@ impl Browser {
             Effect::SaveName(name) => storage::save_name(&name),
             Effect::SaveSeat(room, keepsake) => storage::save_seat(&room, &keepsake),
             Effect::ForgetSeat(room) => storage::forget_seat(&room),
+            Effect::KeepChat(room, message) => {
+                let (outbox, inbox, id) = (self.outbox.clone(), self.inbox.clone(), message.id);
+                wasm_bindgen_futures::spawn_local(async move {
+                    // A browser that cannot write it down sends it all the same.
+                    let _ = outbox.keep(room, message).await;
+                    inbox.post(Event::Kept(id));
+                });
+            }
+            Effect::DropChat(id) => {
+                let outbox = self.outbox.clone();
+                wasm_bindgen_futures::spawn_local(async move {
+                    let _ = outbox.forget(&id.to_string()).await;
+                });
+            }
             Effect::CopyLink(room) => wasm_bindgen_futures::spawn_local(copy_link(room, self.inbox.clone())),
         }
     }
@@ -107,8 +130,12 @@ impl Browser {
             let media = Media::new(self.inbox.clone(), preview, on_track);
             self.room = Some(InRoom { media, _levels: levels });
         }
-        let entrance = storage::recall(&room, name, join);
-        self.inbox.post(Event::Entered(room, entrance));
+        let (outbox, inbox) = (self.outbox.clone(), self.inbox.clone());
+        wasm_bindgen_futures::spawn_local(async move {
+            let mut entrance = storage::recall(&room, name, join);
+            entrance.unsent = outbox.adopt(&room).await;
+            inbox.post(Event::Entered(room, entrance));
+        });
     }
 }
 

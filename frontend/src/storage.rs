@@ -29,6 +29,7 @@ pub fn recall(room: &RoomId, name: String, join: bool) -> Entrance {
         name: if name.is_empty() { remembered() } else { name },
         join,
         keepsake: kept.and_then(|text| decode::<Keepsake>(&text).ok()),
+        unsent: vec![],
         utc_offset_min: clock::utc_offset_min(),
         barred: barred(),
     }

@@ -1,6 +1,7 @@
 //! A way for the tests of this crate to drive single adapters, as the loop would.
 
 pub use crate::clock::now;
+pub use crate::outbox::Outbox;
 pub use crate::storage::{forget_seat, recall, save_seat};
 
 use crate::inbox::Inbox;

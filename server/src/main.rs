@@ -48,7 +48,12 @@ fn say_where(running: &Running) {
     println!("Holdfast is ready:  http://{host}:{}", running.addr.port());
     let data = std::fs::canonicalize(&config.data_dir).unwrap_or_else(|_| config.data_dir.clone());
     println!("  data in           {}", data.display());
-    println!("  rooms and chat    embedded store, on disk before it is acknowledged");
+    let backends = &running.app.backends;
+    match &backends.redis {
+        Some(redis) => println!("  rooms and chat    Redis, {}", redis.durability().0.words()),
+        None => println!("  rooms and chat    embedded store, on disk before it is acknowledged"),
+    }
+    println!("  history           {}", if backends.mongo.is_some() { "MongoDB" } else { "embedded store" });
     match running.app.relay.embedded() {
         Some(addr) if turn::is_local_only(addr.ip()) && config.turn.public_ip.is_none() => {
             println!(
@@ -59,6 +64,6 @@ fn say_where(running: &Running) {
         None => println!("  relay             embedded one is off"),
     }
     println!("  external relay    {}", if running.app.relay.has_external() { "on" } else { "off" });
-    println!("  Redis, MongoDB    off");
+    println!("  admin             {}", if config.admin_token.is_empty() { "off" } else { "/admin" });
     println!("  API               http://{host}:{}/api/v1/docs", running.addr.port());
 }

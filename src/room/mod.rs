@@ -2,6 +2,7 @@
 
 mod event;
 mod nodes;
+mod presence;
 mod seating;
 
 pub use event::{AppendOutcome, Claim, RoomEffect, RoomEvent, Ticket};
@@ -368,38 +369,6 @@ impl Room {
         }
         if matches!(entry, Entry::Joined { .. } | Entry::Left { .. }) {
             effects.extend(self.lobby_news());
-        }
-        effects
-    }
-
-    fn tick(&mut self, now: Millis) -> Vec<RoomEffect> {
-        if !self.loaded {
-            return vec![];
-        }
-        let mut effects = vec![];
-        let due: Vec<PeerId> = self.members.keys().copied().collect();
-        for peer in due {
-            let member = &self.members[&peer];
-            let silent_ms = now.since(member.last_sign());
-            if let Some(at) = member.rejoin {
-                if now >= at {
-                    effects.push(self.rejoin(now, peer));
-                }
-                continue;
-            }
-            match (member.leaving, member.link) {
-                (Some(again), _) if now < again => {}
-                (Some(_), _) => effects.push(self.give_up(now, peer, LeaveReason::Lost)),
-                (None, Link::Here { conn, heard }) if silent_ms >= Limits::AWAY_AFTER_MS => {
-                    self.members.get_mut(&peer).expect("listed above").link = Link::Silent { conn, heard };
-                    effects.extend(self.announce(peer, false));
-                }
-                (None, Link::Silent { .. } | Link::Away { .. }) if silent_ms >= Limits::LEFT_AFTER_MS => {
-                    effects.push(self.give_up(now, peer, LeaveReason::Lost));
-                }
-                (None, Link::Elsewhere { here, .. }) => effects.extend(self.age_elsewhere(now, peer, here, silent_ms)),
-                (None, Link::Here { .. } | Link::Silent { .. } | Link::Away { .. }) => {}
-            }
         }
         effects
     }

@@ -386,6 +386,19 @@ impl CallView {
         self.tiles.len() + 1
     }
 
+    /// What is said over the message field; empty when all is well.
+    #[must_use]
+    pub fn chat_note(&self) -> &'static str {
+        match (self.pending(), self.link, self.store_away) {
+            (0, ..) => "",
+            (_, LinkView::Online, true) => "Messages will be saved when the server is back.",
+            (_, LinkView::Online, false) => "",
+            (_, LinkView::Connecting | LinkView::Offline { .. }, _) => {
+                "Messages will be sent when the connection is back."
+            }
+        }
+    }
+
     /// Messages not stored yet.
     #[must_use]
     pub fn pending(&self) -> usize {

@@ -1,6 +1,7 @@
 //! One chat message. What people wrote is shown as text; only web addresses become links.
 
 use crate::call::use_call;
+use holdfast::session::Intent;
 use holdfast::view::{ChatLine, ChatStatus, Piece, clock_text, pieces};
 use leptos::prelude::*;
 
@@ -19,7 +20,7 @@ pub(crate) fn Line(line: ChatLine) -> impl IntoView {
             }
         })
         .collect_view();
-    let waits = line.status() == ChatStatus::Pending;
+    let (waits, failed, id) = (line.status() == ChatStatus::Pending, line.failed, line.id);
     view! {
         <div class="msg" class:mine=line.mine data-msg=line.id.to_string() data-status=line.status().as_str()>
             <p class="msg-head">
@@ -28,6 +29,17 @@ pub(crate) fn Line(line: ChatLine) -> impl IntoView {
             </p>
             <p class="msg-body">{body}</p>
             {waits.then(|| view! { <p class="msg-wait">"Not stored yet"</p> })}
+            {failed
+                .then(|| {
+                    view! {
+                        <p class="msg-wait">
+                            "Could not be sent. "
+                            <button type="button" class="link" on:click=move |_| call.send(Intent::SayAgain(id))>"Try again"</button>
+                            " "
+                            <button type="button" class="link" on:click=move |_| call.send(Intent::Unsay(id))>"Discard"</button>
+                        </p>
+                    }
+                })}
         </div>
     }
 }

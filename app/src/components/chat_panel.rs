@@ -5,6 +5,7 @@ use super::icon::{Glyph, Icon};
 use crate::call::use_call;
 use holdfast::Limits;
 use holdfast::session::Intent;
+use holdfast::view::Earlier;
 use holdfast::wire::Body;
 use leptos::prelude::*;
 
@@ -19,6 +20,8 @@ pub(crate) fn ChatPanel() -> impl IntoView {
     let call = use_call();
     let open = call.memo(|view| view.chat_open);
     let chat = call.memo(|view| view.chat.clone());
+    let earlier = call.memo(|view| view.earlier);
+    let note = call.part(holdfast::CallView::chat_note);
     let log = NodeRef::<leptos::html::Div>::new();
     let scroll = move || {
         if let Some(log) = log.get_untracked() {
@@ -50,13 +53,24 @@ pub(crate) fn ChatPanel() -> impl IntoView {
             </div>
             // Announced by the announcer, in one sentence each, so the log itself stays quiet.
             <div class="chat-log" role="log" aria-label="Chat" aria-live="off" tabindex="0" node_ref=log on:scroll=on_scroll>
-                <Show when=move || chat.read().is_empty()>
+                <Show when=move || earlier.get() != Earlier::None>
+                    <button
+                        type="button"
+                        class="ghost chat-earlier"
+                        disabled=move || earlier.get() == Earlier::Loading
+                        on:click=move |_| call.send(Intent::ShowEarlier)
+                    >
+                        {move || if earlier.get() == Earlier::Loading { "Loading…" } else { "Earlier messages" }}
+                    </button>
+                </Show>
+                <Show when=move || chat.read().is_empty() && earlier.get() == Earlier::None>
                     <p class="chat-empty">"Messages stay in this room, also for people who come later."</p>
                 </Show>
-                <For each=move || chat.get().as_ref().clone() key=|line| (line.id, line.offset) let(line)>
+                <For each=move || chat.get().as_ref().clone() key=|line| (line.id, line.offset, line.failed) let(line)>
                     <Line line />
                 </For>
             </div>
+            <p class="chat-note" role="status">{note}</p>
             <ChatForm open />
         </aside>
     }

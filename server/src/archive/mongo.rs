@@ -4,63 +4,28 @@
 //! and `(room, epoch, seq)`), messages go in before the room's head, the head only grows. Where the server offers
 //! transactions a batch is one, and leaves out first what is there. Both ways end in the same documents.
 
+mod documents;
+
 use super::{Answer, Archive, Deleted, RoomRecord, StoreError, Tombstone};
 use crate::dependency::{DEADLINE, Dependency};
 use crate::log::LogError;
 use crate::queue::{Record, short};
+use documents::{
+    DUPLICATE, EntryDoc, GoneDoc, RoomDoc, head_text, head_update, heads, is_refusal, missing, number, reason,
+    tombstone,
+};
 use futures::future::BoxFuture;
 use futures::{FutureExt, TryStreamExt};
 use holdfast::wire::{Entry, Name};
-use holdfast::{ChatId, LogEpoch, Millis, Offset, RoomId};
+use holdfast::{ChatId, Millis, Offset, RoomId};
 use mongodb::bson::{Document, doc};
-use mongodb::error::{Error, ErrorKind, WriteFailure};
+use mongodb::error::{Error, ErrorKind};
 use mongodb::options::{ClientOptions, IndexOptions, ReadConcern, WriteConcern};
 use mongodb::{Client, ClientSession, Collection, Database, IndexModel};
-use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::OnceCell;
-
-/// MongoDB's code for a duplicate key.
-const DUPLICATE: i32 = 11_000;
-
-/// An entry as it is stored.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct EntryDoc {
-    room: String,
-    epoch: i64,
-    seq: i64,
-    /// The id of a message; for other entries their place, because every document must have one.
-    id: String,
-    chat: bool,
-    at: i64,
-    entry: Entry,
-}
-
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct RoomDoc {
-    #[serde(rename = "_id")]
-    room: String,
-    created: i64,
-    last_active: i64,
-    #[serde(default)]
-    name: Option<Name>,
-    #[serde(default)]
-    retention_days: Option<u32>,
-    #[serde(default)]
-    head: String,
-}
-
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct GoneDoc {
-    #[serde(rename = "_id")]
-    key: String,
-    room: String,
-    at: i64,
-    unfinished: bool,
-    what: Deleted,
-}
 
 /// The archive. Cheap to clone.
 #[derive(Clone)]
@@ -73,91 +38,6 @@ pub struct MongoArchive {
     dependency: Dependency,
     /// Whether the server offers transactions; asked once, when the indexes are made.
     ready: Arc<OnceCell<bool>>,
-}
-
-fn number(n: u64) -> i64 {
-    i64::try_from(n).unwrap_or(i64::MAX)
-}
-
-fn unsigned(n: i64) -> u64 {
-    u64::try_from(n).unwrap_or(0)
-}
-
-/// A head as text that sorts like the place it is, so that `$max` can compare it.
-fn head_text(offset: Offset) -> String {
-    format!("{:020}.{:020}", offset.epoch.number(), offset.seq)
-}
-
-fn head_of(text: &str) -> Offset {
-    let parts = text.split_once('.').and_then(|(epoch, seq)| Some((epoch.parse().ok()?, seq.parse().ok()?)));
-    let (epoch, seq) = parts.unwrap_or((0, 0));
-    Offset { epoch: LogEpoch::from_number(epoch), seq }
-}
-
-impl From<&Record> for EntryDoc {
-    fn from(record: &Record) -> Self {
-        let Record { room, offset, entry } = record;
-        let place = || format!("{}.{}", offset.epoch.number(), offset.seq);
-        let chat_id = if let Entry::Chat { id, .. } = entry { Some(id.to_string()) } else { None };
-        Self {
-            room: room.to_string(),
-            epoch: number(offset.epoch.number()),
-            seq: number(offset.seq),
-            chat: chat_id.is_some(),
-            id: chat_id.unwrap_or_else(place),
-            at: number(entry.at().as_unix()),
-            entry: entry.clone(),
-        }
-    }
-}
-
-impl EntryDoc {
-    fn offset(&self) -> Offset {
-        Offset { epoch: LogEpoch::from_number(unsigned(self.epoch)), seq: unsigned(self.seq) }
-    }
-}
-
-impl RoomDoc {
-    fn record(self) -> Option<RoomRecord> {
-        Some(RoomRecord {
-            room: self.room.parse().ok()?,
-            name: self.name,
-            created: Millis::from_unix(unsigned(self.created)),
-            last_active: Millis::from_unix(unsigned(self.last_active)),
-            retention_days: self.retention_days,
-            head: head_of(&self.head),
-        })
-    }
-}
-
-/// What a command error says, without the documents it may quote.
-fn reason(error: &Error) -> String {
-    match &*error.kind {
-        ErrorKind::Command(command) => format!("{} ({})", command.code_name, command.code),
-        ErrorKind::InsertMany(failure) => {
-            let first = failure.write_errors.iter().flatten().find(|write| write.code != DUPLICATE);
-            first.map_or_else(
-                || "write concern failed".into(),
-                |write| short(&format!("{} ({})", write.message, write.code)),
-            )
-        }
-        ErrorKind::Write(WriteFailure::WriteError(write)) => short(&format!("{} ({})", write.message, write.code)),
-        ErrorKind::Bson(error) => short(&error.to_string()),
-        other => short(&other.to_string()),
-    }
-}
-
-/// Whether the server judged the documents, and would judge them the same again.
-fn is_refusal(error: &Error) -> bool {
-    /// Document validation, bad value, too large, immutable, not allowed key names.
-    const CODES: [i32; 6] = [2, 9, 52, 121, 10_334, 17_280];
-    match &*error.kind {
-        ErrorKind::InsertMany(failure) => failure.write_errors.iter().flatten().any(|write| write.code != DUPLICATE),
-        ErrorKind::Command(command) => CODES.contains(&command.code),
-        ErrorKind::Write(WriteFailure::WriteError(write)) => write.code != DUPLICATE,
-        ErrorKind::Bson(_) => true,
-        _ => false,
-    }
 }
 
 impl MongoArchive {
@@ -203,12 +83,16 @@ impl MongoArchive {
     /// Makes the indexes, once, and answers whether there are transactions.
     async fn ready(&self) -> Result<bool, Error> {
         let made = self.ready.get_or_try_init(|| async {
-            let unique = || IndexOptions::builder().unique(true).build();
-            let index = |keys: Document| IndexModel::builder().keys(keys).options(unique()).build();
-            let entries = [index(doc! { "room": 1, "id": 1 }), index(doc! { "room": 1, "epoch": 1, "seq": 1 })];
-            self.entries.create_indexes(entries).await?;
-            let gone = IndexModel::builder().keys(doc! { "room": 1 }).build();
-            self.gone.create_index(gone).await?;
+            // One at a time and only what is missing: nodes start together, and not every server takes that well.
+            let names = self.entries.list_index_names().await.unwrap_or_default();
+            for (name, keys) in
+                [("room_id", doc! { "room": 1, "id": 1 }), ("room_place", doc! { "room": 1, "epoch": 1, "seq": 1 })]
+            {
+                if !names.iter().any(|known| known == name) {
+                    let options = IndexOptions::builder().unique(true).name(name.to_owned()).build();
+                    self.entries.create_index(IndexModel::builder().keys(keys).options(options).build()).await?;
+                }
+            }
             let hello = self.db.run_command(doc! { "hello": 1 }).await?;
             Ok(hello.contains_key("setName") || hello.get_str("msg").is_ok_and(|msg| msg == "isdbgrid"))
         });
@@ -359,46 +243,6 @@ impl MongoArchive {
             Ok(page)
         })
     }
-}
-
-fn tombstone(gone: GoneDoc) -> Option<Tombstone> {
-    Some(Tombstone { room: gone.room.parse().ok()?, what: gone.what, at: Millis::from_unix(unsigned(gone.at)) })
-}
-
-/// The places that are not stored yet.
-///
-/// # Errors
-/// When a place belongs to another entry.
-fn missing(records: &[Record], stored: &[EntryDoc]) -> Result<BTreeSet<(String, Offset)>, String> {
-    let mut fresh = BTreeSet::new();
-    for record in records {
-        let doc = EntryDoc::from(record);
-        let here = stored.iter().find(|known| known.room == doc.room && known.offset() == record.offset);
-        let known_id = stored.iter().any(|known| known.room == doc.room && known.id == doc.id);
-        match here {
-            Some(known) if *known != doc => {
-                return Err(format!("another entry has place {} of life {}", doc.seq, doc.epoch));
-            }
-            None if !known_id => drop(fresh.insert((doc.room, record.offset))),
-            Some(_) | None => {}
-        }
-    }
-    Ok(fresh)
-}
-
-/// The newest entry of each room of a batch, and its time.
-fn heads(records: &[Record]) -> Vec<(String, Offset, Millis)> {
-    let mut heads: BTreeMap<&RoomId, (Offset, Millis)> = BTreeMap::new();
-    for Record { room, offset, entry } in records {
-        let head = heads.entry(room).or_default();
-        *head = (head.0.max(*offset), head.1.max(entry.at()));
-    }
-    heads.into_iter().map(|(room, (offset, at))| (room.to_string(), offset, at)).collect()
-}
-
-fn head_update(head: Offset, at: Millis) -> Document {
-    let at = number(at.as_unix());
-    doc! { "$max": { "head": head_text(head), "last_active": at }, "$setOnInsert": { "created": at } }
 }
 
 impl Archive for MongoArchive {

@@ -19,6 +19,8 @@ use tokio_tungstenite::tungstenite::http::{HeaderValue, Request};
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
+pub(crate) mod cluster;
+pub(crate) mod page;
 pub(crate) mod stores;
 
 /// When this process began: ids are minted around now, and the same seed gives the same id.

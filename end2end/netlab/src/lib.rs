@@ -1,0 +1,4 @@
+//! Faults on purpose, for tests that need a network or a store to fail in one exact way.
+
+pub mod history;
+pub mod proxy;

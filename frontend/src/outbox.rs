@@ -1,0 +1,160 @@
+//! What was written and not yet stored, kept in IndexedDB: it survives a reload and a crash.
+//!
+//! Every page holds a lock of its own name for as long as it lives. Messages of a page whose lock is free belong to
+//! nobody, and the next page of that room takes them over; those of a page that lives are left to it.
+
+use crate::{clock, js};
+use futures::future::{Either, select};
+use gloo_timers::future::TimeoutFuture;
+use holdfast::RoomId;
+use holdfast::session::Unsent;
+use holdfast::wire::{decode, encode};
+use idb::{Database, DatabaseEvent, Factory, ObjectStoreParams, Query, TransactionMode};
+use js_sys::{Array, Function, Promise};
+use serde::{Deserialize, Serialize};
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
+use std::rc::Rc;
+use wasm_bindgen::closure::Closure;
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
+
+const NAME: &str = "holdfast";
+const STORE: &str = "outbox";
+/// A browser that does not answer by then is taken to have nothing written down.
+const LOAD_WITHIN_MS: u32 = 700;
+
+/// A message as it is written down.
+#[derive(Serialize, Deserialize)]
+struct Row {
+    room: RoomId,
+    /// The page it belongs to.
+    page: String,
+    /// Later messages have greater numbers.
+    order: u64,
+    message: Unsent,
+}
+
+/// The outbox of this browser, as this page uses it. Cheap to clone.
+#[derive(Clone)]
+pub struct Outbox(Rc<Inner>);
+
+struct Inner {
+    page: String,
+    order: Cell<u64>,
+    db: RefCell<Option<Rc<Database>>>,
+    _lock: Option<Holder>,
+}
+
+impl Default for Outbox {
+    fn default() -> Self {
+        let now = clock::now().as_unix();
+        let page = format!("holdfast-page-{now}-{}", (js_sys::Math::random() * 1e9) as u64);
+        let lock = hold_lock(&page);
+        Self(Rc::new(Inner { page, order: Cell::new(now * 1_000), db: RefCell::default(), _lock: lock }))
+    }
+}
+
+impl Outbox {
+    async fn open(&self) -> Option<Rc<Database>> {
+        if let Some(open) = self.0.db.borrow().clone() {
+            return Some(open);
+        }
+        let mut request = Factory::new().ok()?.open(NAME, Some(1)).ok()?;
+        request.on_upgrade_needed(|event| {
+            if let Ok(db) = event.database() {
+                let _ = db.create_object_store(STORE, ObjectStoreParams::new());
+            }
+        });
+        let db = Rc::new(request.await.ok()?);
+        *self.0.db.borrow_mut() = Some(Rc::clone(&db));
+        Some(db)
+    }
+
+    async fn put(&self, row: &Row) -> Option<()> {
+        let db = self.open().await?;
+        let write = db.transaction(&[STORE], TransactionMode::ReadWrite).ok()?;
+        let key = JsValue::from_str(&row.message.id.to_string());
+        let value = JsValue::from_str(&encode(row));
+        write.object_store(STORE).ok()?.put(&value, Some(&key)).ok()?.await.ok()?;
+        write.await.ok()?; // On disk, as far as browsers promise it.
+        Some(())
+    }
+
+    /// Writes a message down; false if this browser cannot.
+    pub async fn keep(&self, room: RoomId, message: Unsent) -> bool {
+        let order = self.0.order.get() + 1;
+        self.0.order.set(order);
+        self.put(&Row { room, page: self.0.page.clone(), order, message }).await.is_some()
+    }
+
+    /// Forgets a message.
+    pub async fn forget(&self, id: &str) -> Option<()> {
+        let db = self.open().await?;
+        let write = db.transaction(&[STORE], TransactionMode::ReadWrite).ok()?;
+        write.object_store(STORE).ok()?.delete(Query::Key(JsValue::from_str(id))).ok()?.await.ok()?;
+        write.await.ok().map(drop)
+    }
+
+    /// Takes over the messages of this room that belong to no living page, oldest first.
+    pub async fn adopt(&self, room: &RoomId) -> Vec<Unsent> {
+        let found = Box::pin(self.orphans(room));
+        match select(found, TimeoutFuture::new(LOAD_WITHIN_MS)).await {
+            Either::Left((found, _)) => found.unwrap_or_default(),
+            Either::Right(_) => vec![],
+        }
+    }
+
+    async fn orphans(&self, room: &RoomId) -> Option<Vec<Unsent>> {
+        let db = self.open().await?;
+        let read = db.transaction(&[STORE], TransactionMode::ReadOnly).ok()?;
+        let values = read.object_store(STORE).ok()?.get_all(None, None).ok()?.await.ok()?;
+        let mut rows: Vec<Row> = values
+            .iter()
+            .filter_map(|value| decode::<Row>(&value.as_string()?).ok())
+            .filter(|row| row.room == *room)
+            .collect();
+        if rows.is_empty() {
+            return Some(vec![]); // The usual case, which asks for no locks.
+        }
+        let alive = held_locks().await;
+        rows.retain(|row| !alive.contains(&row.page));
+        rows.sort_by_key(|row| row.order);
+        for row in &mut rows {
+            row.page.clone_from(&self.0.page);
+            let _ = self.put(row).await;
+        }
+        Some(rows.into_iter().map(|row| row.message).collect())
+    }
+}
+
+/// A lock that a page holds for as long as it lives.
+type Holder = Closure<dyn FnMut(JsValue) -> Promise>;
+
+fn locks() -> Option<JsValue> {
+    let navigator = web_sys::window()?.navigator();
+    js::has(&navigator, "locks").then(|| js::get(&navigator, "locks"))
+}
+
+/// Holds a lock until this page is gone; none where the browser has no locks.
+fn hold_lock(name: &str) -> Option<Holder> {
+    let locks = locks()?;
+    let request: Function = js::get(&locks, "request").dyn_into().ok()?;
+    // A promise that is never kept: the browser frees the lock when it throws the page away.
+    let holder = Holder::new(|_| Promise::new(&mut |_, _| {}));
+    request.call2(&locks, &name.into(), holder.as_ref()).ok()?;
+    Some(holder)
+}
+
+/// The names of the locks that living pages hold; none where the browser has no locks.
+async fn held_locks() -> BTreeSet<String> {
+    let asked = || {
+        let locks = locks()?;
+        let query: Function = js::get(&locks, "query").dyn_into().ok()?;
+        query.call0(&locks).ok()?.dyn_into::<Promise>().ok()
+    };
+    let Some(asked) = asked() else { return BTreeSet::new() };
+    let held = JsFuture::from(asked).await.map(|state| js::get(&state, "held"));
+    let held: Array = held.ok().and_then(|held| held.dyn_into().ok()).unwrap_or_default();
+    held.iter().filter_map(|lock| js::get(&lock, "name").as_string()).collect()
+}
