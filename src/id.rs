@@ -242,6 +242,14 @@ pub struct Offset {
     pub seq: u64,
 }
 
+impl Offset {
+    /// The place behind this one.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self { epoch: self.epoch, seq: self.seq.saturating_add(1) }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -77,7 +77,7 @@ fn server_messages() -> Vec<ServerMsg> {
         IceServer { urls: vec!["stun:a:1".into()], username: None, credential: None },
         IceServer { urls: vec!["turn:a:1".into()], username: Some("u".into()), credential: Some("c".into()) },
     ];
-    let seat = Seat { peer: peer(2), name: name(), media: media(), here: true, joined: 3 };
+    let seat = Seat { peer: peer(2), name: name(), media: media(), here: true, joined: at(3) };
     let welcome = Welcome {
         peer: peer(1),
         token: Token::new("00.1.abc").expect("valid"),
@@ -91,8 +91,8 @@ fn server_messages() -> Vec<ServerMsg> {
     };
     let entries = [
         Entry::Joined { peer: peer(1), name: name(), media: media(), at: now },
-        Entry::Left { peer: peer(1), joined: 4, reason: LeaveReason::Left, at: now },
-        Entry::Left { peer: peer(1), joined: 4, reason: LeaveReason::Lost, at: now },
+        Entry::Left { peer: peer(1), joined: at(4), reason: LeaveReason::Left, at: now },
+        Entry::Left { peer: peer(1), joined: at(4), reason: LeaveReason::Lost, at: now },
         Entry::Chat { id: id(), peer: peer(1), name: name(), body: body(), at: now },
         Entry::Deleted { id: id(), at: now },
         Entry::Redacted,
@@ -113,7 +113,7 @@ fn server_messages() -> Vec<ServerMsg> {
         ServerMsg::Lobby { people: vec![name()], full: false },
         ServerMsg::Welcome(Box::new(welcome)),
         ServerMsg::CaughtUp { at: at(9) },
-        ServerMsg::Resync { from: at(0) },
+        ServerMsg::Resync { from: at(0), seats: vec![peer(1)] },
         ServerMsg::History { before: at(9), messages: vec![past], more: true },
         ServerMsg::Ack { id: id(), offset: at(9) },
         ServerMsg::Refused { code: Refusal::Busy, about: Some(id()) },

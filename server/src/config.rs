@@ -97,6 +97,18 @@ pub struct Config {
     /// Relay and STUN settings.
     #[command(flatten)]
     pub turn: TurnConfig,
+
+    /// What to do instead of serving.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// What the program can do besides serving.
+#[derive(Clone, Debug, clap::Subcommand)]
+pub enum Command {
+    /// Look after a running server (needs HOLDFAST_ADMIN_TOKEN).
+    #[command(subcommand)]
+    Admin(crate::admin_cli::AdminCommand),
 }
 
 /// The relay: embedded, external, or none.

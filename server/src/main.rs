@@ -3,9 +3,9 @@
 #![recursion_limit = "512"] // A page is one type, as deep as its markup.
 
 use clap::Parser;
-use server::config::Config;
+use server::config::{Command, Config};
 use server::running::Running;
-use server::{telemetry, turn};
+use server::{admin_cli, telemetry, turn};
 use std::process::ExitCode;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
@@ -16,7 +16,11 @@ const EXIT_WITHIN: Duration = Duration::from_millis(9_500);
 #[tokio::main]
 async fn main() -> ExitCode {
     let config = Config::parse();
-    match run(config).await {
+    let done = match &config.command {
+        Some(Command::Admin(command)) => admin_cli::run(&config, command).await,
+        None => run(config).await,
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("holdfast: {error:#}");

@@ -61,7 +61,7 @@ async fn log_contract(log: Arc<dyn RoomLog>) {
     assert!(places.iter().all(|at| at.epoch == epoch));
     assert_eq!(log.append(&hall, chat(ids[6], "hi"), NEVER).await, Ok(places[6]));
     assert_eq!(log.append(&hall, chat(ids[6], "other"), NEVER).await, Err(LogError::IdTaken));
-    let left = Entry::Left { peer: PeerId::from_bits(3), joined: 9, reason: LeaveReason::Lost, at: Millis::ZERO };
+    let left = Entry::Left { peer: PeerId::from_bits(3), joined: NEVER, reason: LeaveReason::Lost, at: Millis::ZERO };
     let first = log.append(&hall, left.clone(), NEVER).await.expect("stored");
     assert_eq!(log.append(&hall, left, NEVER).await, Ok(first), "two nodes give up the same seat");
     // The same message by its author under a new seat is the same message.

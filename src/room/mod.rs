@@ -1,6 +1,7 @@
 //! The server's side of a room: folds the room's log, seats people, passes signals on, keeps presence true.
 
 mod event;
+mod lane;
 mod nodes;
 mod presence;
 mod seating;
@@ -12,9 +13,9 @@ use crate::id::{ChatId, ConnId, LogEpoch, Offset, PeerId};
 use crate::limits::Limits;
 use crate::time::Millis;
 use crate::wire::{
-    Body, ClientMsg, CloseCode, Entry, Hello, LeaveReason, MediaState, Name, NodeMsg, Presence, Refusal, Seat,
-    ServerMsg,
+    ClientMsg, CloseCode, Entry, Hello, LeaveReason, MediaState, Name, NodeMsg, Presence, Refusal, Seat, ServerMsg,
 };
+use lane::Lane;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Whether a seat's link is up.
@@ -35,7 +36,7 @@ enum Link {
 struct Member {
     name: Name,
     media: MediaState,
-    joined: u64,
+    joined: Offset,
     /// The number its newest socket came with.
     claim: u64,
     link: Link,
@@ -75,7 +76,8 @@ enum Role {
     Joining { peer: PeerId, fresh: bool, hello: Box<Hello> },
     /// Has this seat; entries up to `sent` were sent. Not live while a page is being read for it: `reading` is the
     /// head of the log when that page was asked for.
-    Seated { peer: PeerId, sent: u64, reading: Option<u64> },
+    /// `lane` holds what they write, on its way into the log.
+    Seated { peer: PeerId, sent: u64, reading: Option<u64>, lane: Lane },
 }
 
 /// The state machine of one room on one server node.
@@ -152,7 +154,7 @@ impl Room {
     /// The number of the oldest entry that a seat in use began with: entries from there on are needed to load the room.
     #[must_use]
     pub fn oldest_joined(&self) -> Option<u64> {
-        self.members.values().map(|member| member.joined).min()
+        self.members.values().filter(|member| member.joined.epoch == self.epoch).map(|member| member.joined.seq).min()
     }
 
     /// The names in the room, oldest first.
@@ -237,7 +239,7 @@ impl Room {
         let mut effects = self.heard(now, conn);
         match msg {
             ClientMsg::Watch { .. } | ClientMsg::Hello(_) => effects.push(refuse(conn, Refusal::Seated, None)),
-            ClientMsg::Chat { id, body } => effects.push(self.chat(now, conn, peer, id, body)),
+            ClientMsg::Chat { id, body } => effects.extend(self.chat(now, conn, peer, id, body)),
             ClientMsg::Signal { to, stream, seq, signal } => {
                 effects.extend(self.pass_on(peer, to, ServerMsg::Signal { from: peer, stream, seq, signal }));
             }
@@ -270,23 +272,6 @@ impl Room {
         if was_silent { self.announce(peer, true) } else { vec![] }
     }
 
-    fn chat(&mut self, now: Millis, conn: ConnId, peer: PeerId, id: ChatId, body: Body) -> RoomEffect {
-        let member = self.members.get_mut(&peer).expect("a seated socket has a member");
-        if !member.chats.take(now) {
-            return refuse(conn, Refusal::TooFast, Some(id));
-        }
-        // The log forgets old ids, and the archive is asked about those; an id of the far future would escape both.
-        if id.minted_at().since(now) > Limits::ID_AHEAD_MS {
-            return refuse(conn, Refusal::BadId, Some(id));
-        }
-        let entry = Entry::Chat { id, peer, name: member.name.clone(), body, at: now };
-        // A log that began after the message was minted may have forgotten it, and so may one after many days.
-        let born = Millis::from_unix(self.epoch.number()).plus(Limits::CLOCK_SLACK_MS);
-        let forgotten = Millis::from_unix(now.as_unix().saturating_sub(Limits::ID_WINDOW_MS));
-        let ask_archive = id.minted_at() < born.max(forgotten);
-        RoomEffect::Append { ticket: Ticket::Chat { conn, id }, entry, ask_archive }
-    }
-
     /// A signal reaches nobody but the seat it names, in this room, under the sender's true seat.
     fn pass_on(&self, from: PeerId, to: PeerId, msg: ServerMsg) -> Option<RoomEffect> {
         let member = self.members.get(&to).filter(|_| from != to)?;
@@ -312,16 +297,7 @@ impl Room {
 
     fn appended(&mut self, now: Millis, ticket: Ticket, outcome: AppendOutcome) -> Vec<RoomEffect> {
         match ticket {
-            Ticket::Chat { conn, id } => {
-                let about = Some(id);
-                let msg = match outcome {
-                    AppendOutcome::Stored(offset) => ServerMsg::Ack { id, offset },
-                    AppendOutcome::IdTaken => ServerMsg::Refused { code: Refusal::IdTaken, about },
-                    AppendOutcome::Busy => ServerMsg::Refused { code: Refusal::Busy, about },
-                    AppendOutcome::Away => ServerMsg::Refused { code: Refusal::LogAway, about },
-                };
-                vec![RoomEffect::Send { to: vec![conn], msg }]
-            }
+            Ticket::Chat { conn, id } => self.chat_appended(now, conn, id, outcome),
             Ticket::Joined { conn } => match outcome {
                 AppendOutcome::Stored(_) => vec![], // The fold seats them.
                 // Whether it is in the log after all nobody knows; if it is, the fold finds an orphan.
@@ -355,7 +331,8 @@ impl Room {
                 effects.extend(self.fold_joined(now, offset, *peer, name, *media, *at));
             }
             Entry::Left { peer, joined, .. } => effects.extend(self.fold_left(*peer, *joined)),
-            Entry::Chat { .. } | Entry::Deleted { .. } | Entry::Redacted => {}
+            Entry::Chat { id, .. } => self.chat_folded(*id),
+            Entry::Deleted { .. } | Entry::Redacted => {}
         }
         let to: Vec<ConnId> = live.into_iter().filter(|conn| self.conns.contains_key(conn)).collect();
         for conn in &to {

@@ -144,7 +144,7 @@ impl Room {
         }
         let mut effects = vec![];
         if !to.is_empty() {
-            effects.push(RoomEffect::Send { to, msg: ServerMsg::Resync { from } });
+            effects.push(RoomEffect::Send { to, msg: self.resync(from) });
         }
         effects.extend(self.tick(now));
         effects

@@ -1,5 +1,6 @@
 //! How somebody gets a seat, loses it, and is told what they missed.
 
+use super::lane::Lane;
 use super::{Claim, Link, Member, Nodes, Role, Room, RoomEffect, Ticket, refuse};
 use crate::bucket::Bucket;
 use crate::id::{ConnId, Offset, PeerId};
@@ -77,7 +78,7 @@ impl Room {
         });
         if let Some(member) = self.members.get_mut(&peer) {
             // Signed in again to a log that began anew; or stored twice, because the first socket died while it waited.
-            (member.joined, member.rejoin) = (offset.seq, None);
+            (member.joined, member.rejoin) = (offset, None);
             let Some((conn, hello)) = waiting else { return vec![] };
             let old = member.conn().filter(|old| *old != conn);
             (member.link, member.claim) = (Link::Here { conn, heard: now }, hello.claim);
@@ -96,7 +97,7 @@ impl Room {
         let claim = waiting.as_ref().map_or(0, |(_, hello)| hello.claim);
         let chats = Bucket::new(now, Limits::CHAT_BURST, Limits::CHAT_PER_S);
         let member =
-            Member { name: name.clone(), media, joined: offset.seq, claim, link, chats, rejoin: None, leaving: None };
+            Member { name: name.clone(), media, joined: offset, claim, link, chats, rejoin: None, leaving: None };
         self.members.insert(peer, member);
         match waiting {
             Some((conn, hello)) => self.seat(conn, peer, &hello, false),
@@ -109,7 +110,7 @@ impl Room {
         }
     }
 
-    pub(super) fn fold_left(&mut self, peer: PeerId, joined: u64) -> Vec<RoomEffect> {
+    pub(super) fn fold_left(&mut self, peer: PeerId, joined: Offset) -> Vec<RoomEffect> {
         if self.members.get(&peer).is_none_or(|member| member.joined != joined) {
             return vec![]; // Of an earlier stay.
         }
@@ -132,11 +133,16 @@ impl Room {
         let roster = self.roster_without(peer);
         let mut effects = vec![RoomEffect::Welcome { conn, peer, resumed, roster, head, from }];
         if resync {
-            effects.push(RoomEffect::Send { to: vec![conn], msg: ServerMsg::Resync { from } });
+            effects.push(RoomEffect::Send { to: vec![conn], msg: self.resync(from) });
         }
-        self.conns.insert(conn, Role::Seated { peer, sent: from.seq, reading: Some(head.seq) });
+        self.conns.insert(conn, Role::Seated { peer, sent: from.seq, reading: Some(head.seq), lane: Lane::default() });
         effects.push(RoomEffect::Read { conn, after: from });
         effects
+    }
+
+    /// What a page is told that knows another log.
+    pub(super) fn resync(&self, from: Offset) -> ServerMsg {
+        ServerMsg::Resync { from, seats: self.members.keys().copied().collect() }
     }
 
     /// Whether everything after this place is in the log.
@@ -153,6 +159,7 @@ impl Room {
     /// Somebody noticed a gap, or knows another life of the log.
     pub(super) fn range(&mut self, conn: ConnId, after: Offset) -> Vec<RoomEffect> {
         let (head, in_log, oldest_kept) = (self.head(), self.has_after(after), self.oldest_kept());
+        let resync = self.resync(oldest_kept);
         let Some(Role::Seated { sent, reading, .. }) = self.conns.get_mut(&conn) else { return vec![] };
         if reading.is_some() {
             return vec![]; // A page is on its way already.
@@ -162,7 +169,7 @@ impl Room {
             after
         } else {
             let from = oldest_kept;
-            effects.push(RoomEffect::Send { to: vec![conn], msg: ServerMsg::Resync { from } });
+            effects.push(RoomEffect::Send { to: vec![conn], msg: resync });
             from
         };
         (*sent, *reading) = (from.seq, Some(head.seq));

@@ -45,6 +45,8 @@ pub(super) struct Chat {
     outbox: Outbox<ChatId, Waiting>,
     resend_at: Option<Millis>,
     pub(super) past: Past,
+    /// From here on nothing is missing; an own message that was stored long ago may stand before it.
+    pub(super) floor: Offset,
     /// A message was refused because the log is away.
     store_away: bool,
     shown: Arc<Vec<ChatLine>>,
@@ -61,6 +63,7 @@ impl Default for Chat {
             outbox: Outbox::new(Limits::OUTBOX),
             resend_at: None,
             past: Past::None,
+            floor: Offset::default(),
             store_away: false,
             shown: Arc::default(),
             open: false,
@@ -167,6 +170,7 @@ impl Chat {
             if let Some((_, oldest)) = self.stored.pop_first() {
                 self.offsets.remove(&oldest.id);
             }
+            self.floor = self.stored.keys().next().copied().unwrap_or_default().max(self.floor);
         }
         self.refresh();
         true

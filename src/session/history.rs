@@ -46,6 +46,11 @@ impl Chat {
         }
     }
 
+    /// Whether the messages before this place are on their way.
+    pub(super) fn is_asked_before(&self, place: Offset) -> bool {
+        matches!(self.past, Past::Asked { before, .. } if before == place)
+    }
+
     /// It can be asked for again.
     pub(super) const fn history_failed(&mut self) {
         if matches!(self.past, Past::Asked { .. }) {
@@ -58,14 +63,16 @@ impl Session {
     /// On the first `welcome`: the log sends what comes after `from`. What lies before is offered; where the log
     /// begins, an earlier life of it may have left messages in the archive, which are shown without asking.
     pub(super) fn first_history(&mut self, now: Millis, from: Offset) -> Vec<Effect> {
+        self.chat.floor = from.next();
         if from.seq == 0 {
-            return self.ask_history(now, Offset { epoch: from.epoch, seq: 1 });
+            return self.ask_history(now, from.next());
         }
         self.chat.past = Past::There;
         vec![]
     }
 
     pub(super) fn ask_history(&mut self, now: Millis, before: Offset) -> Vec<Effect> {
+        self.chat.floor = before;
         self.chat.past = Past::Asked { before, until: now.plus(Limits::HISTORY_WITHIN_MS) };
         self.send(&ClientMsg::History { before })
     }
@@ -78,9 +85,7 @@ impl Session {
             self.chat.past = Past::None;
             return self.notify(now, "That is as far back as this page can show.");
         }
-        let oldest = self.chat.stored.keys().next().copied();
-        let log_end = Offset { epoch: self.log.epoch, seq: self.log.seq.saturating_add(1) };
-        self.ask_history(now, oldest.unwrap_or(log_end))
+        self.ask_history(now, self.chat.floor)
     }
 
     pub(super) fn history_came(&mut self, before: Offset, messages: Vec<wire::Past>, more: bool) {
@@ -90,6 +95,9 @@ impl Session {
         self.chat.past = if more { Past::There } else { Past::None };
         let room_for = Limits::CHAT_KEPT_BACK.saturating_sub(self.chat.stored.len());
         self.chat.kept = (self.chat.stored.len() + messages.len()).clamp(self.chat.kept, Limits::CHAT_KEPT_BACK);
+        if let Some(first) = messages.first() {
+            self.chat.floor = first.offset.min(before);
+        }
         for wire::Past { offset, entry } in
             messages.into_iter().rev().take(room_for).filter(|past| past.offset < before)
         {

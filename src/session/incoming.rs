@@ -1,7 +1,7 @@
 //! What the server says to a page, message by message.
 
 use super::{Effect, Keepsake, OwnSeat, Session};
-use crate::id::{Offset, PeerId, RoomId};
+use crate::id::{PeerId, RoomId};
 use crate::inbox::Inbox;
 use crate::link::LinkEvent;
 use crate::time::Millis;
@@ -33,15 +33,21 @@ impl Session {
                 self.asked_range = false;
                 vec![]
             }
-            ServerMsg::Resync { from } => {
+            ServerMsg::Resync { from, seats } => {
+                let gone: Vec<PeerId> = self.people.keys().filter(|peer| !seats.contains(peer)).copied().collect();
+                let mut effects: Vec<Effect> = gone.into_iter().flat_map(|peer| self.part(peer)).collect();
                 if from.epoch != self.log.epoch || from.seq > self.log.seq {
                     self.log = from; // Behind a `welcome` the head it told stays: what follows is history.
                     self.history = from.seq;
                 }
                 self.inbox = Inbox::after(from.seq);
                 self.asked_range = false;
+                if self.chat.is_asked_before(from.next()) {
+                    return effects; // `welcome` told it already.
+                }
                 self.chat.forget_stored();
-                self.ask_history(now, Offset { epoch: from.epoch, seq: from.seq.saturating_add(1) })
+                effects.extend(self.ask_history(now, from.next()));
+                effects
             }
             ServerMsg::History { before, messages, more } => {
                 self.history_came(before, messages, more);
@@ -98,6 +104,12 @@ impl Session {
         (self.lobby, self.seat_by) = (None, None);
         if self.inbox.last() == 0 || welcome.head.epoch != self.log.epoch {
             self.history = welcome.head.seq;
+        }
+        let log_is_other = welcome.from.epoch != self.log.epoch || welcome.from.seq > self.inbox.last();
+        if !first && log_is_other {
+            // What was read of the old one no longer joins what follows.
+            self.chat.forget_stored();
+            effects.extend(self.ask_history(now, welcome.from.next()));
         }
         if welcome.from.seq != self.inbox.last() || welcome.from.epoch != self.log.epoch {
             // What follows starts elsewhere than where we stopped: it comes in full, ids drop the doubles.

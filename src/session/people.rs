@@ -16,7 +16,7 @@ pub(super) struct Person {
     pub(super) name: Name,
     pub(super) media: MediaState,
     pub(super) here: bool,
-    pub(super) joined: u64,
+    pub(super) joined: Offset,
     pub(super) voice: Speech,
     pub(super) peer: Peer,
 }
@@ -72,7 +72,7 @@ impl Session {
         true
     }
 
-    fn part(&mut self, peer: PeerId) -> Vec<Effect> {
+    pub(super) fn part(&mut self, peer: PeerId) -> Vec<Effect> {
         let Some(mut person) = self.people.remove(&peer) else { return vec![] };
         let last = person.peer.close();
         self.run_peer(peer, last)
@@ -98,7 +98,7 @@ impl Session {
         self.log.seq = self.log.seq.max(offset.seq);
         match entry {
             Entry::Joined { peer, name, media, at } if is_news => {
-                self.somebody_joined(now, at, Seat { peer, name, media, here: true, joined: offset.seq })
+                self.somebody_joined(now, at, Seat { peer, name, media, here: true, joined: offset })
             }
             Entry::Left { peer, joined, reason, .. } if is_news => self.somebody_left(now, peer, joined, reason),
             Entry::Joined { .. } | Entry::Left { .. } => vec![],
@@ -144,7 +144,7 @@ impl Session {
         effects
     }
 
-    fn somebody_left(&mut self, now: Millis, peer: PeerId, joined: u64, reason: LeaveReason) -> Vec<Effect> {
+    fn somebody_left(&mut self, now: Millis, peer: PeerId, joined: Offset, reason: LeaveReason) -> Vec<Effect> {
         let Some(person) = self.people.get(&peer).filter(|person| person.joined == joined) else { return vec![] };
         let name = person.name.as_str();
         let text = match reason {

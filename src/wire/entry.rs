@@ -2,7 +2,7 @@
 
 use super::MediaState;
 use super::text::{Body, Name};
-use crate::id::{ChatId, PeerId};
+use crate::id::{ChatId, Offset, PeerId};
 use crate::time::Millis;
 use serde::{Deserialize, Serialize};
 
@@ -35,8 +35,8 @@ pub enum Entry {
     Left {
         /// The seat.
         peer: PeerId,
-        /// The number of the `joined` it ends; it says nothing about a later one.
-        joined: u64,
+        /// The place of the `joined` it ends; it says nothing about a later one.
+        joined: Offset,
         /// Why.
         reason: LeaveReason,
         /// When, by the server's clock.
@@ -72,7 +72,7 @@ impl Entry {
     pub fn key(&self) -> Option<String> {
         match self {
             Self::Chat { id, .. } => Some(id.to_string()),
-            Self::Left { peer, joined, .. } => Some(format!("left-{peer}-{joined}")),
+            Self::Left { peer, joined, .. } => Some(format!("left-{peer}-{}-{}", joined.epoch.number(), joined.seq)),
             Self::Deleted { id, .. } => Some(format!("deleted-{id}")),
             Self::Joined { .. } | Self::Redacted => None,
         }

@@ -142,8 +142,8 @@ pub struct Seat {
     pub media: MediaState,
     /// False while their link is down and the seat is kept for them.
     pub here: bool,
-    /// The sequence number of the entry they joined with: the order of the grid.
-    pub joined: u64,
+    /// The place of the entry they joined with: the order of the grid.
+    pub joined: Offset,
 }
 
 /// A STUN or TURN server, as `RTCPeerConnection` wants it.
@@ -245,6 +245,8 @@ pub enum ServerMsg {
     Resync {
         /// The place before the first entry that follows.
         from: Offset,
+        /// Everyone who has a seat: whoever else you know is gone.
+        seats: Vec<PeerId>,
     },
     /// Answers `history`: the newest messages before that place, oldest first.
     History {

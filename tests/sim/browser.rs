@@ -13,7 +13,9 @@ impl World {
         match effect {
             Effect::Recall(room, name, join) => {
                 let keepsake = self.clients[client].keepsake.clone();
-                let unsent = self.clients[client].disk.clone();
+                // As the real one: in the order of writing, whichever write was done first.
+                let mut unsent = self.clients[client].disk.clone();
+                unsent.sort_by_key(|one| self.clients[client].order.iter().position(|id| *id == one.id));
                 let entrance = Entrance { name, join, keepsake, unsent, utc_offset_min: 0, barred: None };
                 self.later(client, 1, Event::Entered(room, entrance));
             }

@@ -55,10 +55,18 @@ pub fn after_healing(world: &World) {
     let given_up: BTreeSet<ChatId> = world.clients.iter().flat_map(|client| &client.given_up).copied().collect();
     assert!(said.is_subset(&stored), "a message was lost");
     assert!(stored.difference(&said).all(|id| given_up.contains(id)), "the log holds what nobody wrote");
+    if world.keeps_order {
+        for client in &world.clients {
+            let places: Vec<usize> =
+                client.order.iter().filter_map(|id| log.iter().position(|known| known == id)).collect();
+            assert!(places.is_sorted(), "an author's messages are out of order");
+        }
+    }
     for client in &inside {
         let view = client.session.view();
         assert_eq!((view.phase, view.link), (Phase::InCall, LinkView::Online));
-        assert_eq!(view.tiles.len(), inside.len() - 1, "sees {} others, not {}", view.tiles.len(), inside.len() - 1);
+        let others: Vec<_> = view.tiles.iter().map(|tile| (tile.name.as_str(), tile.peer, tile.here)).collect();
+        assert_eq!(others.len(), inside.len() - 1, "{} sees {others:?}", view.me.name);
         for tile in &view.tiles {
             assert!(tile.here, "{} is shown as away", tile.peer);
             assert_eq!(tile.path, MediaPath::Live, "no media from {}", tile.peer);

@@ -11,6 +11,7 @@ impl World {
     /// Lets things happen at random for a while.
     pub fn run_chaos(&mut self, chaos: Chaos) {
         self.weather = chaos.weather;
+        self.keeps_order = chaos.weather.loss_one_in == 0 && chaos.weather.reorder_one_in == 0;
         self.append_fails_one_in = chaos.append_fails_one_in;
         self.bus_loss_one_in = chaos.bus_loss_one_in;
         self.set_worker_dies(4);
@@ -24,7 +25,11 @@ impl World {
             let client = self.rng.below(chaos.clients as u64) as usize;
             let node = self.rng.below(self.nodes.len() as u64) as usize;
             match self.rng.below(16) {
-                0..=3 => self.say(client),
+                0..=3 => {
+                    for _ in 0..=self.rng.below(4) {
+                        self.say(client);
+                    }
+                }
                 4 => {
                     if let Some(conn) = self.sockets_of(client).first() {
                         self.break_socket(*conn);
@@ -59,7 +64,9 @@ impl World {
             let before = self.clients[client].waiting();
             self.intend(client, Intent::Say(format!("message of {client}")));
             let after = self.clients[client].waiting();
-            self.clients[client].said.extend(after.difference(&before));
+            let fresh: Vec<_> = after.difference(&before).copied().collect();
+            self.clients[client].said.extend(&fresh);
+            self.clients[client].order.extend(fresh);
         }
     }
 

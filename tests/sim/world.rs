@@ -56,6 +56,8 @@ pub struct Client {
     pub disk: Vec<Unsent>,
     /// The browser cannot write anything down.
     pub disk_broken: bool,
+    /// Messages written, in order.
+    pub order: Vec<ChatId>,
     /// Messages that waited in a page that was reloaded before they were written down: they may be in the log or not.
     pub given_up: BTreeSet<ChatId>,
     pub wants_in: bool,
@@ -133,6 +135,8 @@ pub struct World {
     trace: bool,
     room: RoomId,
     pub online: bool,
+    /// Sockets neither lose nor reorder, as real ones: authors' messages must stay in their order.
+    pub keeps_order: bool,
 }
 
 impl World {
@@ -157,6 +161,7 @@ impl World {
             trace,
             room: "sim-room".parse().expect("a valid code"),
             online: true,
+            keeps_order: true,
         };
         world.start_all();
         world.schedule(50, Due::Paths);
@@ -176,6 +181,7 @@ impl World {
             tick_at: None,
             said: BTreeSet::new(),
             given_up: BTreeSet::new(),
+            order: vec![],
             wants_in: false,
         });
         self.clients.len() - 1

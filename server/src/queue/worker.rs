@@ -21,7 +21,9 @@ const BREATH: Duration = Duration::from_millis(50);
 /// Works until `stop`, and then finishes the batch it is writing.
 pub async fn run(queue: Arc<dyn Queue>, archive: Arc<dyn Archive>, stop: CancellationToken) {
     let archiver = Archiver::new(Rng::new(rand::random()));
-    Worker { queue, archive, archiver, records: BTreeMap::new(), held_at: Instant::now() }.run(stop).await;
+    Worker { queue, archive, archiver, records: BTreeMap::new(), held_at: Instant::now(), unacknowledged: vec![] }
+        .run(stop)
+        .await;
 }
 
 struct Worker {
@@ -30,6 +32,8 @@ struct Worker {
     archiver: Archiver<String>,
     records: BTreeMap<String, Result<Record, String>>,
     held_at: Instant,
+    /// Archived, and the queue did not hear so yet.
+    unacknowledged: Vec<String>,
 }
 
 impl Worker {
@@ -37,6 +41,7 @@ impl Worker {
         let mut events = VecDeque::from([ArchiverEvent::Tick]);
         while !stop.is_cancelled() {
             self.hold().await;
+            self.acknowledge().await;
             let event = match events.pop_front() {
                 Some(event) => event,
                 None => {
@@ -76,11 +81,12 @@ impl Worker {
             }
             ArchiverEffect::Write(keys) => Some(self.write(&keys).await),
             ArchiverEffect::Acknowledge(keys) => {
-                // If this is lost, the entries come again and are found in the archive.
-                let _ = self.queue.acknowledge(keys.clone()).await;
                 for key in &keys {
                     self.records.remove(key);
                 }
+                // If this process dies now, they come again to another and are found in the archive.
+                self.unacknowledged.extend(keys);
+                self.acknowledge().await;
                 None
             }
             ArchiverEffect::Note(key, attempts, error) => {
@@ -115,6 +121,12 @@ impl Worker {
             }
             Err(StoreError::Away(_)) => ArchiverEvent::Away,
             Err(StoreError::Refused(reason)) => ArchiverEvent::Refused(reason),
+        }
+    }
+
+    async fn acknowledge(&mut self) {
+        if !self.unacknowledged.is_empty() && self.queue.acknowledge(self.unacknowledged.clone()).await.is_ok() {
+            self.unacknowledged.clear();
         }
     }
 

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -24,6 +24,8 @@ const BEAT: Duration = Duration::from_secs(1);
 const DEAF_AFTER: Duration = Duration::from_secs(3);
 /// A node that nobody has heard of for this long is gone.
 const GONE_AFTER: Duration = Duration::from_secs(10);
+/// Nodes heard of within this time before a silence are taken to be there still.
+const OTHERS_REMEMBERED: Duration = Duration::from_secs(60);
 const AFTER_FAILURE: Duration = Duration::from_millis(250);
 
 #[derive(Serialize, Deserialize)]
@@ -43,6 +45,9 @@ pub struct Bus {
     node: NodeId,
     out: mpsc::Sender<(RoomId, NodeMsg)>,
     heard: Arc<Mutex<BTreeMap<NodeId, (Instant, u64)>>>,
+    /// When another node was last heard of.
+    others: Arc<Mutex<Option<Instant>>>,
+    cut_off: Arc<watch::Sender<bool>>,
 }
 
 impl Bus {
@@ -50,7 +55,16 @@ impl Bus {
     #[must_use]
     pub fn new() -> (Self, mpsc::Receiver<(RoomId, NodeMsg)>) {
         let (out, waiting) = mpsc::channel(WAITING);
-        (Self { node: NodeId::from_number(rand::random::<u64>() >> 12), out, heard: Arc::default() }, waiting)
+        (
+            Self {
+                node: NodeId::from_number(rand::random::<u64>() >> 12),
+                out,
+                heard: Arc::default(),
+                others: Arc::default(),
+                cut_off: Arc::new(watch::channel(false).0),
+            },
+            waiting,
+        )
     }
 
     /// Tells the other nodes something about a room, or drops it.
@@ -78,7 +92,16 @@ impl Bus {
         heard.get(&self.node).is_some_and(|(at, _)| at.elapsed() < DEAF_AFTER)
     }
 
+    /// True while this node hears nobody though others were there a moment ago: people are better off with them.
+    #[must_use]
+    pub fn cut_off(&self) -> watch::Receiver<bool> {
+        self.cut_off.subscribe()
+    }
+
     fn note(&self, node: NodeId, sockets: u64) {
+        if node != self.node {
+            *self.others.lock().expect("no holder of this lock can panic") = Some(Instant::now());
+        }
         let mut heard = self.heard.lock().expect("no holder of this lock can panic");
         heard.retain(|_, (at, _)| at.elapsed() < GONE_AFTER);
         heard.insert(node, (Instant::now(), sockets));
@@ -167,6 +190,9 @@ async fn watch_own_ears(bus: Bus, rooms: Rooms) {
             heard = hears;
             tracing::info!(hears, "the other nodes");
             rooms.tell_all(&RoomEvent::Hears(hears));
+            let others = *bus.others.lock().expect("no holder of this lock can panic");
+            let had_others = others.is_some_and(|at| at.elapsed() < OTHERS_REMEMBERED);
+            bus.cut_off.send_replace(!hears && had_others);
         }
     }
 }

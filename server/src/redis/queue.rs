@@ -41,6 +41,8 @@ struct Hands {
     claimed_at: Option<Instant>,
     trimmed_at: Option<Instant>,
     next_group: usize,
+    /// What was given over a connection that is gone may never have arrived: it is asked for again.
+    look_back: bool,
 }
 
 impl RedisQueue {
@@ -71,6 +73,7 @@ impl RedisQueue {
         if hands.conn.is_none() {
             let (conn, _) = self.redis.open(BLOCK * 3).await?;
             hands.conn = Some(conn);
+            hands.look_back = true;
             let _ = self.make_groups().await;
         }
         let Some(mut conn) = hands.conn.clone() else { return Ok(vec![]) };
@@ -82,6 +85,9 @@ impl RedisQueue {
         if hands.claimed_at.is_none_or(|at| at.elapsed() > CLAIM_EVERY) {
             hands.claimed_at = Some(Instant::now());
             found = self.claim(&mut conn, max).await?;
+        }
+        if std::mem::take(&mut hands.look_back) {
+            found.extend(self.own(&mut conn, max).await?);
         }
         if found.is_empty() {
             let groups = self.redis.groups();
@@ -109,6 +115,20 @@ impl RedisQueue {
             taken.push(Taken { key: format!("{partition}/{}", entry.id), attempts, record: record_of(&entry) });
         }
         Ok(taken)
+    }
+
+    /// What this worker was given and has not acknowledged. What it still holds it knows.
+    async fn own(&self, conn: &mut Conn, max: usize) -> redis::RedisResult<Vec<(u64, StreamId)>> {
+        let mut found = vec![];
+        for partition in 0..PARTITIONS {
+            let mut cmd = redis::cmd("XREADGROUP");
+            cmd.arg("GROUP").arg(GROUP).arg(&self.consumer).arg("COUNT").arg(max);
+            cmd.arg("STREAMS").arg(self.key(partition, "queue")).arg("0");
+            let reply: Option<StreamReadReply> = cmd.query_async(conn).await?;
+            let streams = reply.into_iter().flat_map(|reply| reply.keys);
+            found.extend(streams.flat_map(|stream| stream.ids).map(|entry| (partition, entry)));
+        }
+        Ok(found)
     }
 
     /// What workers that are gone had taken.

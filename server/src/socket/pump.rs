@@ -63,7 +63,18 @@ impl Pump {
     async fn serve(&mut self) -> End {
         let mut deadline = Instant::now() + Duration::from_millis(Limits::HELLO_WITHIN_MS);
         let stop = self.app.stop.clone();
+        let opened = Instant::now();
+        let mut cut_off = self.app.bus.as_ref().map(crate::redis::bus::Bus::cut_off);
         loop {
+            let shed = async {
+                match cut_off.as_mut() {
+                    Some(cut_off) => {
+                        let _ = cut_off.wait_for(|cut| *cut).await;
+                        tokio::time::sleep_until(opened + Duration::from_millis(Limits::CUT_OFF_SOCKET_MS)).await;
+                    }
+                    None => std::future::pending().await,
+                }
+            };
             let room_gone = {
                 let room = self.room.as_ref().map(|(_, mailbox)| mailbox.clone());
                 async move {
@@ -86,6 +97,10 @@ impl Pump {
                 () = stop.cancelled() => {
                     let spread_ms = self.app.drain_spread_ms();
                     return Some((CloseCode::Restart, CloseCode::Restart.reason_with_hint(spread_ms)));
+                }
+                () = shed => {
+                    let spread_ms = self.app.drain_spread_ms().min(1_000);
+                    return Some((CloseCode::Later, CloseCode::Later.reason_with_hint(spread_ms)));
                 }
                 // The room's task ended without closing us: it failed, and a new one will serve us.
                 () = room_gone => return end(CloseCode::Internal),

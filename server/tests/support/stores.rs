@@ -72,6 +72,7 @@ impl Drop for Process {
 pub(crate) struct Redis {
     pub(crate) process: Process,
     pub(crate) dir: TempDir,
+    syncs: Option<PathBuf>,
 }
 
 impl Redis {
@@ -89,7 +90,47 @@ impl Redis {
             command.args(&args);
             command
         });
-        Self { process, dir }
+        Self { process, dir, syncs: None }
+    }
+
+    /// One whose syncs are recorded, so that a power loss can be played; none where there is no C compiler.
+    pub(crate) fn start_recorded(appendfsync: &str) -> Option<Self> {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let library = dir.path().join("fsync_record.so");
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/fsync_record.c");
+        let built = Command::new("cc").args(["-shared", "-fPIC", "-o"]).arg(&library).arg(source).arg("-ldl").status();
+        if !built.is_ok_and(|status| status.success()) {
+            println!("no C compiler here: the power loss was not played");
+            return None;
+        }
+        let (port, path, syncs) = (free_port(), dir.path().to_owned(), dir.path().join("syncs"));
+        let (record, appendfsync) = (syncs.clone(), appendfsync.to_owned());
+        let process = Process::new(port, move || {
+            let mut command = Command::new("redis-server");
+            command.env("LD_PRELOAD", &library).env("FSYNC_RECORD", &record);
+            command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "yes"]);
+            command.args(["--appendfsync", &appendfsync, "--dir"]).arg(&path);
+            command
+        });
+        Some(Self { process, dir, syncs: Some(syncs) })
+    }
+
+    /// The power fails: the process is gone, and of its file what was never synced. Answers how many bytes that were.
+    pub(crate) fn lose_power(&mut self) -> u64 {
+        use std::os::unix::fs::MetadataExt;
+        self.process.kill();
+        let notes = std::fs::read_to_string(self.syncs.as_ref().expect("started recorded")).unwrap_or_default();
+        let mut lost = 0;
+        for file in std::fs::read_dir(self.dir.path().join("appendonlydir")).expect("an append-only file").flatten() {
+            let meta = file.metadata().expect("readable");
+            let prefix = format!("{} ", meta.ino());
+            let synced = notes.lines().rev().find_map(|line| line.strip_prefix(&prefix)?.parse::<u64>().ok());
+            if let Some(synced) = synced.filter(|synced| *synced < meta.len()) {
+                lost += meta.len() - synced;
+                std::fs::OpenOptions::new().write(true).open(file.path()).and_then(|f| f.set_len(synced)).expect("cut");
+            }
+        }
+        lost
     }
 
     pub(crate) fn url(&self) -> String {
