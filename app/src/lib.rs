@@ -9,7 +9,7 @@ pub mod address;
 pub mod call;
 mod components;
 pub mod dom;
-mod pages;
+pub mod pages;
 
 use address::{Address, Page};
 use leptos::prelude::*;

@@ -3,6 +3,7 @@
 #![recursion_limit = "512"] // A page is one type, as deep as its markup.
 
 pub mod admin_cli;
+pub mod admin_page;
 pub mod api;
 pub mod archive;
 pub mod backends;

@@ -3,7 +3,7 @@
 use crate::api::{self, problem::Problem};
 use crate::pages::{self, security_headers};
 use crate::state::App;
-use crate::{health, metrics, socket};
+use crate::{admin_page, health, metrics, socket};
 use axum::Router;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{from_fn, map_response};
@@ -34,6 +34,8 @@ pub fn router(app: &App) -> Router {
     Router::new()
         .route("/new", post(pages::start_call))
         .route("/join", get(pages::join_call))
+        .route("/admin", get(admin_page::show).post(admin_page::log_in))
+        .route("/admin/dead", post(admin_page::act))
         .nest("/api/v1", api::router(app))
         .route("/", get(pages::show))
         .route("/r/{room}", get(pages::show))

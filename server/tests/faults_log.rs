@@ -171,9 +171,9 @@ async fn lost_messages_between_nodes_cost_no_entry() {
     let all = times(100, 1_000);
     for n in 0..all {
         if n % 2 == 0 {
-            ana.say(&format!("{n}"))
+            ana.say(&format!("{n}"));
         } else {
-            ben.say(&format!("{n}"))
+            ben.say(&format!("{n}"));
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }

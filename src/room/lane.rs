@@ -15,9 +15,10 @@ pub(super) struct Lane {
     under_way: Option<ChatId>,
     /// Behind it.
     waiting: VecDeque<(ChatId, Body)>,
-    /// Those that were refused for now, in order: nothing else goes before them. Their author may not send one again,
-    /// having seen it stored after all, so they are waited for only until `expect_until`.
-    expected: VecDeque<ChatId>,
+    /// Those that were refused for now, in order, and whether they came again since: nothing else goes before them. Their
+    /// author may not send one again, having seen it stored after all, so the first is waited for only until
+    /// `expect_until`.
+    expected: VecDeque<(ChatId, bool)>,
     expect_until: Millis,
 }
 
@@ -28,18 +29,26 @@ impl Lane {
 
     /// Whether this one must wait for one that was refused before it.
     fn is_early(&mut self, now: Millis, id: ChatId) -> bool {
-        if now >= self.expect_until {
-            self.expected.clear();
+        if let Some((_, again)) = self.expected.iter_mut().find(|(expected, _)| *expected == id) {
+            *again = true;
         }
-        self.expected.front().is_some_and(|first| *first != id)
+        if now >= self.expect_until {
+            // Nobody sends it any more; nor those behind it that did not come again either.
+            self.expected.pop_front();
+            while self.expected.front().is_some_and(|(_, again)| !again) {
+                self.expected.pop_front();
+            }
+            self.expect_until = now.plus(Limits::CHAT_AGAIN_WITHIN_MS);
+        }
+        self.expected.front().is_some_and(|(first, _)| *first != id)
     }
 
-    fn expect(&mut self, now: Millis, id: ChatId) {
+    fn expect(&mut self, now: Millis, id: ChatId, came_again: bool) {
         if self.expected.is_empty() {
             self.expect_until = now.plus(Limits::CHAT_AGAIN_WITHIN_MS);
         }
-        if !self.expected.contains(&id) && self.expected.len() < Limits::OUTBOX {
-            self.expected.push_back(id);
+        if !self.expected.iter().any(|(expected, _)| *expected == id) && self.expected.len() < Limits::OUTBOX {
+            self.expected.push_back((id, came_again));
         }
     }
 }
@@ -57,7 +66,7 @@ impl Room {
             return vec![]; // Sent again while it is under way; it will be answered.
         }
         if lane.is_early(now, id) {
-            lane.expect(now, id);
+            lane.expect(now, id, true);
             return vec![refuse(conn, Refusal::Busy, about)];
         }
         let code = if !member.chats.take(now) {
@@ -68,7 +77,7 @@ impl Room {
             None
         };
         if let Some(code) = code {
-            lane.expect(now, id);
+            lane.expect(now, id, false);
             return vec![refuse(conn, code, about)];
         }
         if lane.expected.pop_front().is_some() {
@@ -99,7 +108,7 @@ impl Room {
     pub(super) fn chat_folded(&mut self, id: ChatId) {
         for role in self.conns.values_mut() {
             if let Role::Seated { lane, .. } = role {
-                lane.expected.retain(|expected| *expected != id);
+                lane.expected.retain(|(expected, _)| *expected != id);
             }
         }
     }
@@ -132,9 +141,12 @@ impl Room {
             if code.is_some() {
                 // What is behind it would overtake it: its author sends it all again, in order.
                 behind.extend(lane.waiting.drain(..).map(|(waiting, _)| waiting));
-                let later: Vec<ChatId> = lane.expected.drain(..).collect();
-                for refused in [id].into_iter().chain(behind.iter().copied()).chain(later) {
-                    lane.expect(now, refused);
+                let later: Vec<(ChatId, bool)> = lane.expected.drain(..).collect();
+                for refused in [id].into_iter().chain(behind.iter().copied()) {
+                    lane.expect(now, refused, false);
+                }
+                for (refused, again) in later {
+                    lane.expect(now, refused, again);
                 }
             }
         }

@@ -1,5 +1,6 @@
 //! The pages, one a file.
 
+pub mod admin;
 pub(crate) mod home;
 pub(crate) mod not_found;
 pub(crate) mod room;

@@ -1,0 +1,205 @@
+//! One node's room among others, event by event: claims, late words, a log that begins anew, an author's order.
+
+use holdfast::rng::Rng;
+use holdfast::room::{AppendOutcome, Claim, RoomEffect, RoomEvent, Ticket};
+use holdfast::wire::{
+    Body, ClientMsg, CloseCode, Entry, Hello, LeaveReason, MediaState, Name, NodeMsg, PROTOCOL_VERSION, Presence,
+    Refusal, ServerMsg,
+};
+use holdfast::{ChatId, ConnId, Limits, LogEpoch, Millis, NodeId, Offset, PeerId, Room};
+
+const START: u64 = 1_800_000_000_000;
+
+fn at(ms: u64) -> Millis {
+    Millis::from_unix(START + ms)
+}
+
+fn place(epoch: u64, seq: u64) -> Offset {
+    Offset { epoch: LogEpoch::from_number(START + epoch), seq }
+}
+
+fn media() -> MediaState {
+    MediaState { audio: true, video: true }
+}
+
+fn hello(claim: u64) -> Box<Hello> {
+    let name = Name::new("Ana").expect("valid");
+    let room = "nodes".parse().expect("valid");
+    Box::new(Hello { version: PROTOCOL_VERSION, room, name, media: media(), claim, resume: None })
+}
+
+fn joined(peer: u64) -> Entry {
+    let name = Name::new("Ana").expect("valid");
+    Entry::Joined { peer: PeerId::from_bits(peer), name, media: media(), at: at(0) }
+}
+
+fn conn(n: u64) -> ConnId {
+    ConnId::from_number(n)
+}
+
+fn seats(peer: u64, claim: u64, here: bool, quiet_ms: u64) -> RoomEvent {
+    let seats = vec![Presence { peer: PeerId::from_bits(peer), claim, media: media(), here, quiet_ms }];
+    RoomEvent::Told { node: NodeId::from_number(2), msg: NodeMsg::Seats { seats } }
+}
+
+/// A shared room in which seat 1 is on socket 1 with claim 10.
+fn seated() -> Room {
+    let mut room = Room::shared(place(0, 0));
+    let _ = room.handle(at(0), RoomEvent::Loaded);
+    let claim = Claim::Fresh(PeerId::from_bits(1));
+    let _ = room.handle(at(0), RoomEvent::Hello { conn: conn(1), hello: hello(10), claim });
+    let _ = room.handle(at(1), RoomEvent::Folded { offset: place(0, 1), entry: joined(1) });
+    room
+}
+
+fn closes(effects: &[RoomEffect]) -> Vec<(ConnId, CloseCode)> {
+    let close = |effect: &RoomEffect| match effect {
+        RoomEffect::Close { conn, code } => Some((*conn, *code)),
+        _ => None,
+    };
+    effects.iter().filter_map(close).collect()
+}
+
+fn appends(effects: &[RoomEffect]) -> Vec<Entry> {
+    let append = |effect: &RoomEffect| match effect {
+        RoomEffect::Append { entry, .. } => Some(entry.clone()),
+        _ => None,
+    };
+    effects.iter().filter_map(append).collect()
+}
+
+#[test]
+fn the_greater_claim_has_the_seat_wherever_it_is() {
+    let mut room = seated();
+    assert_eq!(closes(&room.handle(at(10), seats(1, 9, true, 0))), [], "an older one elsewhere changes nothing");
+    assert_eq!(closes(&room.handle(at(11), seats(1, 11, true, 0))), [(conn(1), CloseCode::Replaced)]);
+    // A socket of before, whose hello was late, does not take it back.
+    let held = Claim::Held(PeerId::from_bits(1));
+    let late = room.handle(at(12), RoomEvent::Hello { conn: conn(2), hello: hello(10), claim: held });
+    assert_eq!(closes(&late), [(conn(2), CloseCode::Replaced)]);
+    let newer = room.handle(at(13), RoomEvent::Hello { conn: conn(3), hello: hello(12), claim: held });
+    assert!(newer.iter().any(|effect| matches!(effect, RoomEffect::Welcome { resumed: true, .. })));
+}
+
+#[test]
+fn a_leaving_ends_only_the_stay_it_names() {
+    let mut room = seated();
+    let peer = PeerId::from_bits(1);
+    let left = |joined| Entry::Left { peer, joined, reason: LeaveReason::Lost, at: at(5) };
+    let late = room.handle(at(20), RoomEvent::Folded { offset: place(0, 2), entry: left(place(0, 9)) });
+    assert_eq!((closes(&late), room.seats()), (vec![], 1), "it names another stay");
+    let ends = room.handle(at(21), RoomEvent::Folded { offset: place(0, 3), entry: left(place(0, 1)) });
+    assert_eq!((closes(&ends), room.seats()), (vec![(conn(1), CloseCode::Silent)], 0));
+}
+
+#[test]
+fn silence_of_others_counts_only_while_they_can_be_heard() {
+    let mut room = seated();
+    let _ = room.handle(at(30), RoomEvent::Folded { offset: place(0, 2), entry: joined(2) });
+    let _ = room.handle(at(31), seats(2, 5, true, 0));
+    let _ = room.handle(at(32), RoomEvent::Hears(false));
+    let ping = |ms: u64| RoomEvent::Message { conn: conn(1), msg: ClientMsg::Ping { n: ms } };
+    for ms in (2_000..60_000).step_by(2_000) {
+        let _ = room.handle(at(ms), ping(ms));
+        assert_eq!(appends(&room.handle(at(ms), RoomEvent::Tick)), [], "nobody is given up by a deaf node");
+    }
+    let _ = room.handle(at(60_000), RoomEvent::Hears(true));
+    let _ = room.handle(at(64_000), ping(64_000));
+    assert_eq!(appends(&room.handle(at(64_000), RoomEvent::Tick)), [], "and their time starts anew");
+    for ms in (66_000..90_000).step_by(2_000) {
+        let _ = room.handle(at(ms), ping(ms));
+        if let [Entry::Left { peer, .. }] = appends(&room.handle(at(ms), RoomEvent::Tick)).as_slice() {
+            assert_eq!(*peer, PeerId::from_bits(2));
+            assert!(ms >= 60_000 + Limits::LEFT_AFTER_MS, "given up after {ms}");
+            return;
+        }
+    }
+    panic!("a dead node's people are given up");
+}
+
+#[test]
+fn a_log_that_begins_anew_is_told_and_everyone_is_signed_in_again() {
+    let mut room = seated();
+    let effects = room.handle(at(50), RoomEvent::Reborn { from: place(40, 0) });
+    let resync = effects.iter().any(|effect| {
+        matches!(effect, RoomEffect::Send { msg: ServerMsg::Resync { from, seats }, .. } if *from == place(40, 0) && seats.len() == 1)
+    });
+    assert!(resync, "at once, not at the next ping");
+    assert_eq!(appends(&effects).len(), 1);
+    let _ = room.handle(at(51), RoomEvent::Folded { offset: place(40, 1), entry: joined(1) });
+    assert_eq!(appends(&room.handle(at(5_000), RoomEvent::Tick)), [], "once");
+    assert_eq!(room.seats(), 1, "nobody was thrown out");
+}
+
+#[test]
+fn an_author_is_not_overtaken_by_themselves() {
+    let mut room = seated();
+    let mut rng = Rng::new(1);
+    let ids: Vec<ChatId> = (0..3).map(|_| ChatId::mint(at(60_000), &mut rng)).collect();
+    let now = at(60_000);
+    let write = |room: &mut Room, now, id| {
+        let body = Body::new("hi").expect("valid");
+        room.handle(now, RoomEvent::Message { conn: conn(1), msg: ClientMsg::Chat { id, body } })
+    };
+    let ended = |room: &mut Room, now, id, outcome| {
+        room.handle(now, RoomEvent::Appended { ticket: Ticket::Chat { conn: conn(1), id }, outcome })
+    };
+    let refused = |effects: &[RoomEffect]| -> Vec<ChatId> {
+        let one = |effect: &RoomEffect| match effect {
+            RoomEffect::Send { msg: ServerMsg::Refused { about, code: Refusal::LogAway | Refusal::Busy }, .. } => {
+                *about
+            }
+            _ => None,
+        };
+        effects.iter().filter_map(one).collect()
+    };
+    assert_eq!(appends(&write(&mut room, now, ids[0])).len(), 1);
+    assert_eq!(appends(&write(&mut room, now, ids[1])), [], "behind the first");
+    assert_eq!(refused(&ended(&mut room, now, ids[0], AppendOutcome::Away)), ids[..2]);
+    assert_eq!(refused(&write(&mut room, now, ids[2])), ids[2..], "what was under way when the first failed");
+    assert_eq!(appends(&write(&mut room, at(61_000), ids[0])).len(), 1);
+    assert_eq!(appends(&write(&mut room, at(61_000), ids[1])), []);
+    let next = ended(&mut room, at(61_100), ids[0], AppendOutcome::Stored(place(0, 2)));
+    assert!(matches!(appends(&next).as_slice(), [Entry::Chat { id, .. }] if *id == ids[1]));
+    // One that never comes again, because its author saw it stored, holds nobody up for long.
+    let _ = ended(&mut room, at(61_200), ids[1], AppendOutcome::Away);
+    assert_eq!(refused(&write(&mut room, at(61_300), ids[2])), ids[2..]);
+    let later = at(61_300 + Limits::CHAT_AGAIN_WITHIN_MS);
+    assert_eq!(appends(&write(&mut room, later, ids[2])).len(), 1);
+}
+
+#[test]
+fn old_ids_are_looked_up_in_the_archive_and_ids_of_the_future_are_refused() {
+    let mut room = seated();
+    let mut rng = Rng::new(2);
+    let now = at(20 * 86_400_000);
+    let mut asks = |minted: Millis| {
+        let id = ChatId::mint(minted, &mut rng);
+        let body = Body::new("hi").expect("valid");
+        let effects = room.handle(now, RoomEvent::Message { conn: conn(1), msg: ClientMsg::Chat { id, body } });
+        let done = RoomEvent::Appended { ticket: Ticket::Chat { conn: conn(1), id }, outcome: AppendOutcome::IdTaken };
+        let _ = room.handle(now, done);
+        effects.iter().find_map(|effect| match effect {
+            RoomEffect::Append { ask_archive, .. } => Some(*ask_archive),
+            _ => None,
+        })
+    };
+    let ago = |ms: u64| Millis::from_unix(now.as_unix() - ms);
+    assert_eq!(asks(ago(1_000)), Some(false));
+    assert_eq!(asks(ago(Limits::ID_WINDOW_MS + 1)), Some(true), "the log may have forgotten it");
+    assert_eq!(asks(at(1_000)), Some(true), "minted before this log was born and settled");
+    assert_eq!(asks(now.plus(Limits::ID_AHEAD_MS + 1)), None);
+}
+
+#[test]
+fn a_seat_nobody_can_come_back_to_is_given_up_at_once() {
+    let mut room = Room::shared(place(0, 0));
+    let _ = room.handle(at(0), RoomEvent::Loaded);
+    let claim = Claim::Fresh(PeerId::from_bits(7));
+    let _ = room.handle(at(0), RoomEvent::Hello { conn: conn(1), hello: hello(1), claim });
+    let away = RoomEvent::Appended { ticket: Ticket::Joined { conn: conn(1) }, outcome: AppendOutcome::Away };
+    assert_eq!(closes(&room.handle(at(1), away)), [(conn(1), CloseCode::Later)]);
+    // It was stored after all; nobody was told a token for it.
+    let effects = room.handle(at(2), RoomEvent::Folded { offset: place(0, 1), entry: joined(7) });
+    assert!(matches!(appends(&effects).as_slice(), [Entry::Left { .. }]), "{effects:?}");
+}
