@@ -25,7 +25,7 @@ fn rust_files(dir: &str) -> Vec<PathBuf> {
 }
 
 fn all_rust_files() -> Vec<PathBuf> {
-    ["src", "tests", "app/src", "frontend/src", "frontend/tests", "server/src", "server/tests"]
+    ["src", "tests", "app/src", "frontend/src", "frontend/tests", "server/src", "server/tests", "end2end/netlab/src"]
         .iter()
         .flat_map(|dir| rust_files(dir))
         .collect()
