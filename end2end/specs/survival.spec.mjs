@@ -35,6 +35,67 @@ test('a killed server leaves the call alone, and every message arrives once it i
   await own.stop();
 });
 
+test('a message written while the server was gone survives the death of its page', async ({ people }) => {
+  const own = await Server.start();
+  const ana = await people('Ana', { at: own });
+  const bo = await people('Bo', { at: own });
+  await ana.sees('Bo');
+  await ana.says('before');
+  await expect(bo.messages()).toHaveText(['before']);
+  await own.signal('SIGKILL');
+  await expect(ana.main()).toHaveAttribute('data-link', 'offline');
+  await ana.says('first of a dying page');
+  await ana.says('second of a dying page');
+  await expect(ana.page.locator('[data-status="pending"]')).toHaveCount(2);
+  await expect(ana.page.getByText('Messages will be sent when the connection is back.')).toBeVisible();
+  // The tab is gone with everything in its memory; another tab of the same browser opens the room later.
+  const address = ana.page.url();
+  const context = ana.page.context();
+  await ana.page.close();
+  await own.run();
+  const again = await context.newPage();
+  await again.goto(address);
+  await bo.openChat();
+  await expect(bo.messages()).toHaveText(['before', 'first of a dying page', 'second of a dying page'], { timeout: 15_000 });
+  await expect(again.locator('main[data-link="online"]')).toBeVisible();
+  await again.getByRole('button', { name: 'Open chat' }).click();
+  await expect(again.locator('[data-status="pending"]')).toHaveCount(0);
+  await own.stop();
+});
+
+test('an operator deletes a message under everyone\'s eyes, and sees the figures', async ({ people, browser }) => {
+  const token = 'an-admin-token-for-tests';
+  const own = await Server.start({ HOLDFAST_ADMIN_TOKEN: token });
+  const ana = await people('Ana', { at: own });
+  const bo = await people('Bo', { at: own });
+  await ana.sees('Bo');
+  await ana.says('to be deleted');
+  await ana.says('to stay');
+  await expect(bo.messages()).toHaveText(['to be deleted', 'to stay']);
+  const id = await bo.page.locator('[data-msg]').first().getAttribute('data-msg');
+  const room = new URL(ana.page.url()).pathname.split('/')[2];
+  const gone = await fetch(`${own.url}/api/v1/admin/rooms/${room}/messages/${id}`, {
+    method: 'DELETE',
+    headers: { authorization: `Bearer ${token}` },
+  });
+  expect(gone.status).toBe(204);
+  await expect(bo.messages()).toHaveText(['to stay']);
+  await expect(ana.messages()).toHaveText(['to stay']);
+
+  const operator = await browser.newPage();
+  await operator.goto(`${own.url}/admin`);
+  await operator.getByLabel('Admin token').fill('wrong-wrong-wrong');
+  await operator.getByRole('button', { name: 'Show' }).click();
+  await expect(operator.getByRole('alert')).toHaveText('That is not the token.');
+  await operator.getByLabel('Admin token').fill(token);
+  await operator.getByRole('button', { name: 'Show' }).click();
+  await expect(operator.getByRole('heading', { name: 'Dead letters' })).toBeVisible();
+  await expect(operator.getByText(room)).toBeVisible();
+  await expect(operator.getByText('None.')).toBeVisible();
+  await operator.close();
+  await own.stop();
+});
+
 test('a drained server asks for patience and ends in time', async ({ people }) => {
   const own = await Server.start();
   const ana = await people('Ana', { at: own });

@@ -43,7 +43,7 @@ struct Inner {
     page: String,
     order: Cell<u64>,
     db: RefCell<Option<Rc<Database>>>,
-    _lock: Option<Holder>,
+    lock: Option<Lock>,
 }
 
 impl Default for Outbox {
@@ -51,7 +51,7 @@ impl Default for Outbox {
         let now = clock::now().as_unix();
         let page = format!("holdfast-page-{now}-{}", (js_sys::Math::random() * 1e9) as u64);
         let lock = hold_lock(&page);
-        Self(Rc::new(Inner { page, order: Cell::new(now * 1_000), db: RefCell::default(), _lock: lock }))
+        Self(Rc::new(Inner { page, order: Cell::new(now * 1_000), db: RefCell::default(), lock }))
     }
 }
 
@@ -105,6 +105,13 @@ impl Outbox {
         }
     }
 
+    /// Gives its messages to whoever comes next, as the end of the page does.
+    pub fn let_go(&self) {
+        if let Some(release) = self.0.lock.as_ref().and_then(|lock| lock.release.borrow_mut().take()) {
+            let _ = release.call0(&JsValue::UNDEFINED);
+        }
+    }
+
     async fn orphans(&self, room: &RoomId) -> Option<Vec<Unsent>> {
         let db = self.open().await?;
         let read = db.transaction(&[STORE], TransactionMode::ReadOnly).ok()?;
@@ -129,7 +136,10 @@ impl Outbox {
 }
 
 /// A lock that a page holds for as long as it lives.
-type Holder = Closure<dyn FnMut(JsValue) -> Promise>;
+struct Lock {
+    _granted: Closure<dyn FnMut(JsValue) -> Promise>,
+    release: Rc<RefCell<Option<Function>>>,
+}
 
 fn locks() -> Option<JsValue> {
     let navigator = web_sys::window()?.navigator();
@@ -137,13 +147,15 @@ fn locks() -> Option<JsValue> {
 }
 
 /// Holds a lock until this page is gone; none where the browser has no locks.
-fn hold_lock(name: &str) -> Option<Holder> {
+fn hold_lock(name: &str) -> Option<Lock> {
     let locks = locks()?;
     let request: Function = js::get(&locks, "request").dyn_into().ok()?;
-    // A promise that is never kept: the browser frees the lock when it throws the page away.
-    let holder = Holder::new(|_| Promise::new(&mut |_, _| {}));
-    request.call2(&locks, &name.into(), holder.as_ref()).ok()?;
-    Some(holder)
+    let release = Rc::new(RefCell::new(None));
+    let kept = Rc::clone(&release);
+    // The browser holds the lock until this promise is kept, and frees it when it throws the page away.
+    let granted = Closure::new(move |_| Promise::new(&mut |keep, _| *kept.borrow_mut() = Some(keep)));
+    request.call2(&locks, &name.into(), granted.as_ref()).ok()?;
+    Some(Lock { _granted: granted, release })
 }
 
 /// The names of the locks that living pages hold; none where the browser has no locks.

@@ -1,11 +1,11 @@
 //! The adapters in a real browser: clock, listeners, storage, socket and the peer connection's own state rules.
 
-use frontend::testing::{self, Probe};
+use frontend::testing::{self, Outbox, Probe};
 use holdfast::peer::RtcEvent;
-use holdfast::session::{Event, Keepsake, MediaEvent, SocketEvent};
+use holdfast::session::{Event, Keepsake, MediaEvent, SocketEvent, Unsent};
 use holdfast::view::MediaKind;
-use holdfast::wire::{CloseCode, MediaState, Token};
-use holdfast::{PcEpoch, PeerId, SocketEpoch};
+use holdfast::wire::{Body, CloseCode, MediaState, Name, Token};
+use holdfast::{ChatId, PcEpoch, PeerId, SocketEpoch};
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
 
 wasm_bindgen_test_configure!(run_in_browser);
@@ -26,11 +26,41 @@ fn the_clock_tells_unix_time_and_never_runs_backwards() {
 fn a_seat_is_remembered_in_this_tab_until_it_is_forgotten() {
     let room = "storage-room".parse().expect("valid");
     let token = Token::new("seat.1.mac").expect("valid");
-    let kept = Keepsake { token, name: "Ana".into(), media: MediaState { audio: true, video: false } };
+    let kept = Keepsake { token, name: "Ana".into(), media: MediaState { audio: true, video: false }, claim: 3 };
     testing::save_seat(&room, &kept);
     assert_eq!(testing::recall(&room, String::new(), false).keepsake, Some(kept));
     testing::forget_seat(&room);
     assert_eq!(testing::recall(&room, "Bo".into(), true).keepsake, None);
+}
+
+fn unsent(n: u64, text: &str) -> Unsent {
+    let id = ChatId::mint(testing::now(), &mut holdfast::rng::Rng::new(n));
+    let (body, name) = (Body::new(text).expect("valid"), Name::new("Ana").expect("valid"));
+    Unsent { id, body, name, at: testing::now() }
+}
+
+#[wasm_bindgen_test]
+async fn what_a_page_wrote_down_is_left_to_it_while_it_lives_and_taken_over_when_it_is_gone() {
+    let room: holdfast::RoomId = "outbox-room".parse().expect("valid");
+    let (first, second) = (unsent(1, "first"), unsent(2, "second"));
+    let page = Outbox::default();
+    // Its lock is granted a moment after it was asked for.
+    gloo_timers::future::TimeoutFuture::new(100).await;
+    for message in [&first, &second] {
+        assert!(page.keep(room.clone(), message.clone()).await);
+    }
+    let other = Outbox::default();
+    assert_eq!(other.adopt(&room).await, [], "the page that wrote them lives");
+    page.let_go();
+    gloo_timers::future::TimeoutFuture::new(100).await;
+    assert_eq!(other.adopt(&"another-room".parse().expect("valid")).await, []);
+    assert_eq!(other.adopt(&room).await, [first.clone(), second.clone()], "in the order of writing");
+    other.forget(&first.id.to_string()).await.expect("forgotten");
+    other.let_go();
+    gloo_timers::future::TimeoutFuture::new(100).await;
+    let third = Outbox::default();
+    assert_eq!(third.adopt(&room).await, std::slice::from_ref(&second));
+    third.forget(&second.id.to_string()).await.expect("forgotten");
 }
 
 #[wasm_bindgen_test]
