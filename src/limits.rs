@@ -46,8 +46,6 @@ impl Limits {
     /// A silent seat is given up after this long.
     pub const LEFT_AFTER_MS: u64 = 12_000;
 
-    /// A message that was refused for now is waited for this long before later ones of its author may go.
-    pub const CHAT_AGAIN_WITHIN_MS: u64 = 4_000;
     /// A node that is cut off from the others keeps a socket this long before it asks it to come back, to another node.
     pub const CUT_OFF_SOCKET_MS: u64 = 5_000;
     /// How much longer a node waits before it gives up a seat that another node had.

@@ -174,7 +174,7 @@ test('a ninth person is told that the room is full', async ({ people, server, ro
     const sit = (n) =>
       new Promise((done, failed) => {
         const socket = new WebSocket(`ws://${location.host}/ws`, 'holdfast.v1');
-        const hello = { version: 1, room: code, name: `P${n}`, media: { audio: false, video: false } };
+        const hello = { version: 1, room: code, name: `P${n}`, claim: 1, media: { audio: false, video: false } };
         socket.onopen = () => socket.send(JSON.stringify({ hello }));
         socket.onmessage = done;
         socket.onerror = failed;

@@ -139,6 +139,7 @@ async fn nothing_acknowledged_is_lost_under_any_mix_of_faults() {
                 "page reloaded"
             }
         };
+        println!("{} {name}, node {node}, page {page}", server::clock::now().as_unix());
         *faults.entry(name).or_insert(0) += 1;
         calm_at = Instant::now() + ms(rng.below(800));
     }

@@ -8,47 +8,43 @@ use crate::time::Millis;
 use crate::wire::{Body, Entry, Refusal, ServerMsg};
 use std::collections::VecDeque;
 
-/// The messages of one socket.
+/// The messages of one socket. Each arrival has a number, so that it is known what came again since when.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Lane {
-    /// Being appended.
-    under_way: Option<ChatId>,
+    arrivals: u64,
+    /// Being appended, and when it arrived.
+    under_way: Option<(ChatId, u64)>,
     /// Behind it.
-    waiting: VecDeque<(ChatId, Body)>,
-    /// Those that were refused for now, in order, and whether they came again since: nothing else goes before them. Their
-    /// author may not send one again, having seen it stored after all, so the first is waited for only until
-    /// `expect_until`.
-    expected: VecDeque<(ChatId, bool)>,
-    expect_until: Millis,
+    waiting: VecDeque<(ChatId, Body, u64)>,
+    /// Those that were refused for now, in order, each with its last arrival: nothing else goes before them.
+    expected: VecDeque<(ChatId, u64)>,
 }
 
 impl Lane {
     fn has(&self, id: ChatId) -> bool {
-        self.under_way == Some(id) || self.waiting.iter().any(|(waiting, _)| *waiting == id)
+        self.under_way.is_some_and(|(known, _)| known == id) || self.waiting.iter().any(|(known, ..)| *known == id)
     }
 
-    /// Whether this one must wait for one that was refused before it.
-    fn is_early(&mut self, now: Millis, id: ChatId) -> bool {
-        if let Some((_, again)) = self.expected.iter_mut().find(|(expected, _)| *expected == id) {
-            *again = true;
-        }
-        if now >= self.expect_until {
-            // Nobody sends it any more; nor those behind it that did not come again either.
-            self.expected.pop_front();
-            while self.expected.front().is_some_and(|(_, again)| !again) {
+    /// Notes an arrival and says whether it must wait for one that was refused before it. Authors send what waits again
+    /// from the first on: when one comes again and those before it did not, they are gone, having been seen stored.
+    fn is_early(&mut self, id: ChatId) -> bool {
+        let before = self.expected.iter().find(|(expected, _)| *expected == id).map(|(_, last)| *last);
+        if let Some(before) = before {
+            while self.expected.front().is_some_and(|(first, last)| *first != id && *last < before) {
                 self.expected.pop_front();
             }
-            self.expect_until = now.plus(Limits::CHAT_AGAIN_WITHIN_MS);
+        }
+        for (expected, last) in &mut self.expected {
+            if *expected == id {
+                *last = self.arrivals;
+            }
         }
         self.expected.front().is_some_and(|(first, _)| *first != id)
     }
 
-    fn expect(&mut self, now: Millis, id: ChatId, came_again: bool) {
-        if self.expected.is_empty() {
-            self.expect_until = now.plus(Limits::CHAT_AGAIN_WITHIN_MS);
-        }
+    fn expect(&mut self, id: ChatId, arrival: u64) {
         if !self.expected.iter().any(|(expected, _)| *expected == id) && self.expected.len() < Limits::OUTBOX {
-            self.expected.push_back((id, came_again));
+            self.expected.push_back((id, arrival));
         }
     }
 }
@@ -65,8 +61,10 @@ impl Room {
         if lane.has(id) {
             return vec![]; // Sent again while it is under way; it will be answered.
         }
-        if lane.is_early(now, id) {
-            lane.expect(now, id, true);
+        lane.arrivals += 1;
+        let arrival = lane.arrivals;
+        if lane.is_early(id) {
+            lane.expect(id, arrival);
             return vec![refuse(conn, Refusal::Busy, about)];
         }
         let code = if !member.chats.take(now) {
@@ -77,13 +75,11 @@ impl Room {
             None
         };
         if let Some(code) = code {
-            lane.expect(now, id, false);
+            lane.expect(id, arrival);
             return vec![refuse(conn, code, about)];
         }
-        if lane.expected.pop_front().is_some() {
-            lane.expect_until = now.plus(Limits::CHAT_AGAIN_WITHIN_MS); // For the one behind it.
-        }
-        lane.waiting.push_back((id, body));
+        lane.expected.pop_front(); // It is the one, if there is one.
+        lane.waiting.push_back((id, body, arrival));
         self.next_chat(now, conn).into_iter().collect()
     }
 
@@ -93,8 +89,8 @@ impl Room {
         if lane.under_way.is_some() {
             return None;
         }
-        let (id, body) = lane.waiting.pop_front()?;
-        lane.under_way = Some(id);
+        let (id, body, arrival) = lane.waiting.pop_front()?;
+        lane.under_way = Some((id, arrival));
         let name = self.members.get(peer)?.name.clone();
         // A log that began after the message was minted may have forgotten it, and so may one after many days.
         let born = Millis::from_unix(self.epoch.number()).plus(Limits::CLOCK_SLACK_MS);
@@ -135,18 +131,17 @@ impl Room {
         };
         let mut behind = vec![];
         if let Some(Role::Seated { lane, .. }) = self.conns.get_mut(&conn)
-            && lane.under_way == Some(id)
+            && let Some((_, arrival)) = lane.under_way.filter(|(under_way, _)| *under_way == id)
         {
             lane.under_way = None;
             if code.is_some() {
                 // What is behind it would overtake it: its author sends it all again, in order.
-                behind.extend(lane.waiting.drain(..).map(|(waiting, _)| waiting));
-                let later: Vec<(ChatId, bool)> = lane.expected.drain(..).collect();
-                for refused in [id].into_iter().chain(behind.iter().copied()) {
-                    lane.expect(now, refused, false);
-                }
-                for (refused, again) in later {
-                    lane.expect(now, refused, again);
+                let drained: Vec<(ChatId, u64)> =
+                    lane.waiting.drain(..).map(|(id, _, arrival)| (id, arrival)).collect();
+                let later: Vec<(ChatId, u64)> = lane.expected.drain(..).collect();
+                behind.extend(drained.iter().map(|(id, _)| *id));
+                for (refused, arrival) in [(id, arrival)].into_iter().chain(drained).chain(later) {
+                    lane.expect(refused, arrival);
                 }
             }
         }

@@ -295,7 +295,10 @@ impl Session {
     pub(super) fn refused(&mut self, now: Millis, code: Refusal, about: Option<ChatId>) -> Vec<Effect> {
         match (code, about) {
             (Refusal::LogAway | Refusal::Busy | Refusal::TooFast, Some(_)) => {
-                self.chat.resend_at = Some(now.plus(RESEND_MS));
+                // Sooner than planned, never later: what is refused meanwhile must not put it off.
+                let again = now.plus(RESEND_MS);
+                self.chat.resend_at =
+                    Some(self.chat.resend_at.map_or(again, |at| if at > now { at.min(again) } else { again }));
                 if code == Refusal::LogAway && !std::mem::replace(&mut self.chat.store_away, true) {
                     self.announce("Messages will be saved when the server is back.");
                 }

@@ -59,7 +59,8 @@ pub struct Hello {
     /// Whether the microphone and the camera are on.
     pub media: MediaState,
     /// Greater with every `hello` of a seat: of two sockets that claim it, the greater number wins, in whatever order
-    /// and on whichever server they arrive.
+    /// and on whichever server they arrive. Without it, 0: then of two sockets the later has the seat.
+    #[serde(default)]
     pub claim: u64,
     /// Present when this page or tab had a seat before.
     #[serde(default, skip_serializing_if = "Option::is_none")]

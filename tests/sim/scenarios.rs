@@ -11,7 +11,8 @@ impl World {
     /// Lets things happen at random for a while.
     pub fn run_chaos(&mut self, chaos: Chaos) {
         self.weather = chaos.weather;
-        self.keeps_order = chaos.weather.loss_one_in == 0 && chaos.weather.reorder_one_in == 0;
+        let weather = chaos.weather;
+        self.keeps_order = weather.loss_one_in + weather.reorder_one_in + weather.double_one_in == 0;
         self.append_fails_one_in = chaos.append_fails_one_in;
         self.bus_loss_one_in = chaos.bus_loss_one_in;
         self.set_worker_dies(4);

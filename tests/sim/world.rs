@@ -135,7 +135,7 @@ pub struct World {
     trace: bool,
     room: RoomId,
     pub online: bool,
-    /// Sockets neither lose nor reorder, as real ones: authors' messages must stay in their order.
+    /// Sockets neither lose nor double nor reorder, as real ones: authors' messages must stay in their order.
     pub keeps_order: bool,
 }
 

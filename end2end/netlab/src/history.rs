@@ -37,7 +37,7 @@ pub enum Broken {
     /// It is not where the acknowledgement said.
     Moved(ChatId, Offset, Offset),
     /// An author's messages stand in another order than they were written in.
-    OutOfTurn(String, ChatId, ChatId),
+    OutOfTurn(String, (ChatId, Offset), (ChatId, Offset)),
 }
 
 /// Checks everything that everyone saw. Empty when all is well.
@@ -76,7 +76,7 @@ pub fn check(written: &Written, observers: &[Seen]) -> Vec<Broken> {
         let stored: Vec<(ChatId, Offset)> = sent.iter().filter_map(|id| Some((*id, *place_of.get(id)?))).collect();
         for pair in stored.windows(2) {
             if pair[0].1 > pair[1].1 {
-                broken.push(Broken::OutOfTurn(author.clone(), pair[0].0, pair[1].0));
+                broken.push(Broken::OutOfTurn(author.clone(), pair[0], pair[1]));
             }
         }
     }
@@ -119,8 +119,8 @@ mod tests {
         assert!(check(&written, &seen(vec![(at(1), a), (at(4), b)])).contains(&Broken::Moved(b, at(2), at(4))));
         assert!(check(&written, &seen(vec![(at(1), a), (at(3), b), (at(2), c)])).contains(&Broken::OutOfTurn(
             "ana".into(),
-            b,
-            c
+            (b, at(3)),
+            (c, at(2))
         )));
         let mut two = seen(vec![(at(1), a), (at(2), b)]);
         two.extend(seen(vec![(at(1), a), (at(2), b), (at(3), c)]));

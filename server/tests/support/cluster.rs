@@ -197,6 +197,21 @@ impl Cluster {
             seen.push(self.archived(room).await);
         }
         let broken = history::check(&written, &seen);
+        if std::env::var_os("FAULT_LOG").is_some() && !broken.is_empty() {
+            for (author, sent) in &written.sent {
+                let line: Vec<String> = sent
+                    .iter()
+                    .map(|id| {
+                        format!(
+                            "{}@{}",
+                            id.minted_at().as_unix() % 1_000_000,
+                            written.acked.get(id).map_or(0, |at| at.seq)
+                        )
+                    })
+                    .collect();
+                println!("{author}: {}", line.join(" "));
+            }
+        }
         assert!(
             broken.is_empty(),
             "{} of {} acknowledged: {:?}",
