@@ -9,7 +9,7 @@ use netlab::proxy::Fault;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
-use support::cluster::{ADMIN, Cluster, report, times};
+use support::cluster::{ADMIN, Cluster, figure, report, times};
 use support::page::Page;
 use support::{handshake, hello, room};
 use tokio_tungstenite::connect_async;
@@ -123,14 +123,14 @@ async fn a_batch_of_a_dead_worker_is_taken_over() {
             if overview["queue"]["depth"] == 0 && overview["queue"]["answers"] == true {
                 break;
             }
-            assert!(began.elapsed() < Duration::from_secs(20), "{overview}");
+            assert!(began.elapsed() < Duration::from_secs(40), "{overview}");
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         took.push(ms(began.elapsed()));
         cluster.nodes[0].start().await;
     }
     cluster.prove(&hall, &[&ana]).await;
-    assert!(took.iter().all(|ms| *ms <= 16_000), "{took:?}");
+    assert!(took.iter().all(|ms| Duration::from_millis(*ms) <= figure(15_000)), "{took:?}");
     report("C9", "a worker killed with a batch in hand; until the other has stored it", took);
 }
 
@@ -151,7 +151,7 @@ async fn a_poisoned_entry_is_laid_aside_and_can_be_looked_at() {
     ana.say("after");
     ana.until("stored", SOON, |page| page.pending() == 0).await;
     while cluster.archived(&hall).await.messages.len() < 2 {
-        assert!(began.elapsed() < Duration::from_secs(3), "neighbours pass");
+        assert!(began.elapsed() < Duration::from_secs(10), "neighbours pass");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     let neighbours = began.elapsed();
@@ -186,7 +186,7 @@ async fn a_poisoned_entry_is_laid_aside_and_can_be_looked_at() {
     }
     assert!(admin(&["discard"]).contains('1'));
     assert_eq!(node.overview().await["queue"]["dead"], 0);
-    assert!(neighbours <= Duration::from_millis(1_500), "{neighbours:?}");
+    assert!(neighbours <= figure(1_000), "{neighbours:?}");
     report("C10", "neighbours of a poisoned entry archived after", vec![ms(neighbours)]);
     report("C10", "laid aside after", vec![ms(buried)]);
 }

@@ -5,7 +5,7 @@ mod support;
 use holdfast::rng::Rng;
 use netlab::proxy::{Fault, Proxy};
 use std::time::{Duration, Instant};
-use support::cluster::{Cluster, report, times};
+use support::cluster::{Cluster, figure, report, times};
 use support::page::Page;
 use support::room;
 
@@ -47,7 +47,7 @@ async fn a_thousand_missed_messages_arrive_in_order() {
     everyone.push(&ana);
     cluster.drained(SOON).await;
     cluster.prove(&hall, &everyone).await;
-    assert!(took.iter().all(|ms| *ms <= 2_000), "{took:?}");
+    assert!(took.iter().all(|ms| Duration::from_millis(*ms) <= figure(2_000)), "{took:?}");
     report("A6", &format!("{all} messages missed; from being back until all are there, in order"), took);
 }
 
@@ -55,7 +55,9 @@ async fn a_thousand_missed_messages_arrive_in_order() {
 /// reordered or invented.
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_acknowledged_is_lost_under_any_mix_of_faults() {
-    let seed = std::env::var("NEMESIS_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or_else(rand::random);
+    let given = std::env::var("NEMESIS_SEED").ok().and_then(|text| text.parse::<u64>().ok());
+    // The short form repeats one mix; the long form finds new ones.
+    let seed = given.unwrap_or_else(|| if times(0, 1) == 1 { rand::random() } else { 7 });
     println!("D3: NEMESIS_SEED={seed}");
     let Some(mut cluster) = Cluster::start(2).await else { return };
     let mut rng = Rng::new(seed);
@@ -144,12 +146,12 @@ async fn nothing_acknowledged_is_lost_under_any_mix_of_faults() {
         calm_at = Instant::now() + ms(rng.below(800));
     }
     for page in &pages {
-        page.until("everything stored", Duration::from_secs(30), |page| page.is_in() && page.pending() == 0).await;
+        page.until("everything stored", Duration::from_secs(60), |page| page.is_in() && page.pending() == 0).await;
     }
     let all: usize = pages.iter().map(|page| page.shared.lock().expect("no panic").sent.len()).sum();
     for page in &pages {
         page.read_back().await;
-        page.until("everything heard", Duration::from_secs(30), |page| page.shown() >= all).await;
+        page.until("everything heard", Duration::from_secs(60), |page| page.shown() >= all).await;
     }
     cluster.drained(Duration::from_secs(60)).await;
     let written = cluster.prove(&hall, &pages.iter().collect::<Vec<_>>()).await;

@@ -5,7 +5,7 @@ mod support;
 use holdfast::view::Phase;
 use holdfast::wire::CloseCode;
 use std::time::{Duration, Instant};
-use support::cluster::{Cluster, report, times};
+use support::cluster::{Cluster, figure, report, times};
 use support::page::Page;
 use support::room;
 
@@ -61,7 +61,7 @@ async fn a_seat_moves_to_another_server_and_nobody_sees_a_ghost() {
     let took = ana
         .until("on the other server", SOON, |page| page.is_in() && page.shared.lock().expect("no panic").sockets > 1)
         .await;
-    assert!(took < Duration::from_secs(2), "{took:?}");
+    assert!(took < figure(2_000), "{took:?}");
     assert_eq!(ana.view().me.peer, seat, "the same seat");
     ana.say("still here");
     ben.until("hears it", SOON, |page| page.shown() == 1).await;
@@ -104,10 +104,11 @@ async fn who_was_on_a_dead_node_is_away_and_then_gone() {
     ben.until("sees ana", SOON, |page| page.view().tiles.len() == 1 && page.view().tiles[0].here).await;
     drop(ana);
     cluster.nodes[0].kill().await;
-    let away = ben.until("ana is away", SOON, |page| page.view().tiles.iter().all(|tile| !tile.here)).await;
-    let gone = ben.until("ana is gone", Duration::from_secs(15), |page| page.view().tiles.is_empty()).await;
-    assert!(away <= Duration::from_millis(8_500), "away after {away:?}");
-    assert!(away + gone <= Duration::from_millis(16_000), "gone after {:?}", away + gone);
+    let away =
+        ben.until("ana is away", Duration::from_secs(20), |page| page.view().tiles.iter().all(|tile| !tile.here)).await;
+    let gone = ben.until("ana is gone", Duration::from_secs(25), |page| page.view().tiles.is_empty()).await;
+    assert!(away <= figure(8_500), "away after {away:?}");
+    assert!(away + gone <= figure(16_000), "gone after {:?}", away + gone);
 }
 
 /// C2: one of two nodes is killed under load.
@@ -177,7 +178,7 @@ async fn a_rolling_restart_loses_nothing_and_everyone_is_back_soon() {
         assert!(ended < Duration::from_secs(10), "ended after {ended:?}");
         let began = Instant::now();
         for page in &pages {
-            page.until("back", Duration::from_secs(10), |page| page.is_in() && page.pending() == 0).await;
+            page.until("back", Duration::from_secs(20), |page| page.is_in() && page.pending() == 0).await;
         }
         back.push(u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX));
         cluster.nodes[node].start().await;
@@ -191,7 +192,7 @@ async fn a_rolling_restart_loses_nothing_and_everyone_is_back_soon() {
         cluster.drained(Duration::from_secs(30)).await;
         cluster.prove(&room(&format!("c1-{n}")), &some).await;
     }
-    assert!(back.iter().all(|ms| *ms <= 5_000), "{back:?}");
+    assert!(back.iter().all(|ms| Duration::from_millis(*ms) <= figure(5_000)), "{back:?}");
     report(
         "C1",
         &format!("{} sockets, two nodes restarted one after the other; until everyone is back", pages.len()),

@@ -43,8 +43,8 @@ pub fn after_healing(world: &World) {
     let log: Vec<ChatId> = world
         .log
         .ever
-        .iter()
-        .filter_map(|(_, entry)| match entry {
+        .values()
+        .filter_map(|entry| match entry {
             Entry::Chat { id, .. } => Some(*id),
             Entry::Joined { .. } | Entry::Left { .. } | Entry::Deleted { .. } | Entry::Redacted => None,
         })

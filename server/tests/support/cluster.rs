@@ -232,6 +232,12 @@ pub(crate) fn times(short: usize, long: usize) -> usize {
     if std::env::var_os("HOLDFAST_LONG").is_some() { long } else { short }
 }
 
+/// A figure that must be kept. The short form runs beside other tests on whatever machine there is and gets twice the
+/// time; the long form, alone, is held to the figure itself.
+pub(crate) fn figure(ms: u64) -> Duration {
+    Duration::from_millis(if std::env::var_os("HOLDFAST_LONG").is_some() { ms } else { ms * 2 })
+}
+
 /// A figure of one fault, for docs/RESULTS.md.
 pub(crate) fn report(fault: &str, what: &str, mut ms: Vec<u64>) {
     ms.sort_unstable();
