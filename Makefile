@@ -5,7 +5,7 @@ SHELL := /bin/bash
 export PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD := 1
 export PATH := $(HOME)/.cargo/bin:$(CURDIR)/.tools/bin:$(CURDIR)/node_modules/.bin:$(PATH)
 
-.PHONY: help run test watch build fmt lint setup setup-test deny shots bytes latency faults
+.PHONY: help run test watch build fmt lint setup setup-test deny shots bytes latency faults figures
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -41,6 +41,10 @@ shots: build setup-test ## Take the screenshots of docs/TESTING.md into end2end/
 faults: setup-test ## Every fault in its long form (about an hour); prints the figures of docs/RESULTS.md
 	@scripts/build-ferretdb
 	HOLDFAST_LONG=1 cargo test --release -p server --test nodes --test faults_log --test faults_archive --test nemesis -- --nocapture --test-threads=1
+
+figures: setup-test ## Latency to everyone, throughput, archive; prints the figures of docs/RESULTS.md
+	@scripts/build-ferretdb
+	cargo test --release -p server --test figures -- --ignored --nocapture
 
 bytes: build ## Print what a first visit to a room costs
 	node end2end/bytes.mjs

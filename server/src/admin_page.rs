@@ -10,6 +10,8 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use holdfast::Millis;
+use holdfast::view::clock_text;
 use serde::Deserialize;
 use sha2::Digest;
 use std::net::SocketAddr;
@@ -73,7 +75,7 @@ pub async fn show(State(app): State<App>, headers: HeaderMap) -> Response {
             .into_iter()
             .map(|one| (one.key, one.attempts, one.first_error, one.last_error, one.payload))
             .collect(),
-        now: format!("{} s after the epoch", overview.now_ms / 1_000),
+        now: format!("{} UTC", clock_text(Millis::from_unix(overview.now_ms), 0)),
     };
     document(&app, Some(view), false)
 }

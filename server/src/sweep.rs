@@ -102,5 +102,6 @@ async fn trim(backends: &Backends, room: &RoomId, before: Millis) -> Result<(), 
         }
     }
     let until = folded.oldest_joined().map_or(until, |joined| until.min(joined.saturating_sub(1)));
+    let until = until.min(state.oldest + STEP as u64); // The rest in the next rounds.
     if until > state.oldest { backends.log.trim(room, until).await } else { Ok(()) }
 }

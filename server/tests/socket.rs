@@ -141,7 +141,7 @@ async fn chat_faster_than_allowed_is_refused_and_kept_by_its_sender() {
     }
     let about = ana
         .until(|msg| match msg {
-            ServerMsg::Refused { code: Refusal::TooFast, about } => Some(about),
+            ServerMsg::Refused { code: Refusal::TooFast | Refusal::Busy, about } => Some(about),
             _ => None,
         })
         .await;

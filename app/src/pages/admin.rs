@@ -122,7 +122,8 @@ fn Figures(view: AdminView) -> impl IntoView {
                         .collect_view()}
                 </tbody>
             </table>
-            <p>{rooms.len()}" rooms in memory here, "{seats}" seats: "{rooms.join(", ")}</p>
+            <p>"Rooms in memory here: "{rooms.len()}", seats in them: "{seats}</p>
+            <p>{rooms.join(", ")}</p>
         </section>
         <section aria-label="Counts">
             <h2>"Since the start of this node"</h2>

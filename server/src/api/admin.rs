@@ -187,7 +187,7 @@ pub async fn look(app: &App) -> Overview {
         })
         .collect();
     if nodes.is_empty() {
-        nodes.push(NodeBody { node: "this one".into(), sockets: app.sockets.len() as u64, me: true });
+        nodes.push(NodeBody { node: "the only one".into(), sockets: app.sockets.len() as u64, me: true });
     }
     let durability = app.backends.redis.as_ref().map_or("always", |redis| redis.durability().0.as_str());
     Overview {

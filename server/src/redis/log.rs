@@ -181,8 +181,6 @@ impl RoomLog for RedisLog {
                 let going = page.entries.iter().filter(|(offset, _)| offset.seq <= until);
                 args.extend(going.filter_map(|(_, entry)| entry.key()));
             }
-            // A script takes a bounded number of arguments; what is over stays known a little longer.
-            args.truncate(5_000);
             this.run::<u8>(&TRIM_SCRIPT, &room, Offset::default(), args).await.map(drop)
         }
         .boxed()
