@@ -61,7 +61,8 @@ pub async fn finish_all(backends: &Backends, archive: &dyn Archive) -> Result<us
     let unfinished = archive.unfinished(100).await?;
     let n = unfinished.len();
     for tombstone in unfinished {
-        finish(backends, tombstone).await?;
+        // One that fails holds up no other; it is tried again in the next round.
+        let _ = finish(backends, tombstone).await;
     }
     Ok(n)
 }

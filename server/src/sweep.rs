@@ -6,7 +6,7 @@ use crate::clock;
 use crate::deletion::{STEP, finish_all};
 use crate::log::LogError;
 use holdfast::room::RoomEvent;
-use holdfast::{Limits, Millis, Room, RoomId};
+use holdfast::{Limits, Millis, Offset, Room, RoomId};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -103,5 +103,5 @@ async fn trim(backends: &Backends, room: &RoomId, before: Millis) -> Result<(), 
     }
     let until = folded.oldest_joined().map_or(until, |joined| until.min(joined.saturating_sub(1)));
     let until = until.min(state.oldest + STEP as u64); // The rest in the next rounds.
-    if until > state.oldest { backends.log.trim(room, until).await } else { Ok(()) }
+    if until > state.oldest { backends.log.trim(room, Offset { epoch: state.epoch, seq: until }).await } else { Ok(()) }
 }

@@ -89,7 +89,9 @@ async fn log_contract(log: Arc<dyn RoomLog>) {
     assert_eq!(log.append(&hall, chat(ids[1], "hi"), NEVER).await, Ok(places[1]), "and does not come back");
 
     // Trimmed entries are gone, and the log says up to where.
-    log.trim(&hall, 20).await.expect("answers");
+    log.trim(&hall, Offset { epoch: LogEpoch::from_number(7), seq: 30 }).await.expect("answers");
+    assert_eq!(log.state(&hall).await.map(|state| state.oldest), Ok(0), "of another life");
+    log.trim(&hall, Offset { epoch, seq: 20 }).await.expect("answers");
     let page = log.read(&hall, Offset { epoch, seq: 20 }, 5).await.expect("answers");
     assert_eq!((page.state.oldest, page.entries[0].0.seq), (20, 21));
     assert!(log.read(&hall, Offset { epoch, seq: 5 }, 5).await.expect("answers").entries.is_empty());
@@ -237,6 +239,11 @@ async fn archive_contract(archive: Arc<dyn Archive>) {
     assert_eq!(archive.room(&hall).await, Ok(None));
     assert_eq!(archive.store(vec![record(&hall, 12, 1, chat(ids[28], "a new life"))]).await, Ok(()));
     assert_eq!(archive.before(&hall, at(99, 0), 50).await.map(|page| page.len()), Ok(1), "the code may be used again");
+
+    // One entry twice in a batch, and one id in two lives of the log.
+    let twice = |epoch, seq| record(&hall, epoch, seq, chat(ids[26], "twice"));
+    assert_eq!(archive.store(vec![twice(20, 1), twice(20, 1), twice(21, 1)]).await, Ok(()));
+    assert_eq!(archive.before(&hall, at(99, 0), 50).await.map(|page| page.len()), Ok(2));
 }
 
 #[tokio::test]

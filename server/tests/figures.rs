@@ -62,7 +62,7 @@ async fn to_everyone(what: &str, author: SocketAddr, readers: SocketAddr) {
     tokio::time::sleep(Duration::from_secs(6)).await; // Past the first seconds, in which the archive is asked.
     let mut rng = holdfast::rng::Rng::new(1);
     let mut sent = vec![];
-    for _ in 0..500 {
+    for _ in 0..200 {
         let (id, text) = message(&mut rng);
         sent.push((id, Instant::now()));
         ana.send(Message::text(text)).await.expect("sent");

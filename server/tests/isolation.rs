@@ -42,7 +42,7 @@ impl RoomLog for Sabotaged {
     fn wakes(&self, room: &RoomId) -> watch::Receiver<u64> {
         self.inner.wakes(room)
     }
-    fn trim(&self, room: &RoomId, until: u64) -> Answer<()> {
+    fn trim(&self, room: &RoomId, until: Offset) -> Answer<()> {
         self.inner.trim(room, until)
     }
     fn redact(&self, room: &RoomId, id: ChatId) -> Answer<()> {

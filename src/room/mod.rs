@@ -145,6 +145,12 @@ impl Room {
         self.conns.is_empty() && self.members.values().all(|member| matches!(member.link, Link::Elsewhere { .. }))
     }
 
+    /// Whether this message is so surely of this life of the log that the archive need not be waited for.
+    #[must_use]
+    pub fn surely_new(&self, id: ChatId) -> bool {
+        id.minted_at().as_unix() >= self.epoch.number()
+    }
+
     /// How many seats are taken.
     #[must_use]
     pub fn seats(&self) -> usize {
@@ -170,8 +176,10 @@ impl Room {
             return None;
         }
         let deadline = |member: &Member| match (member.rejoin.or(member.leaving), member.link) {
+            (Some(_), _) if member.rejoin.is_none() && !self.hears() => None,
             (Some(again), _) => Some(again),
             (None, Link::Here { heard, .. }) => Some(heard.plus(Limits::AWAY_AFTER_MS)),
+            (None, Link::Silent { .. } | Link::Away { .. }) if !self.hears() => None,
             (None, Link::Silent { heard, .. }) => Some(heard.plus(Limits::LEFT_AFTER_MS)),
             (None, Link::Away { since }) => Some(since.plus(Limits::LEFT_AFTER_MS)),
             (None, Link::Elsewhere { .. }) if !self.hears() => None,

@@ -104,8 +104,14 @@ impl Room {
         }
         *beat_at = now;
         for member in self.members.values_mut() {
-            if let Link::Elsewhere { heard, .. } = &mut member.link {
-                *heard = now;
+            match &mut member.link {
+                Link::Elsewhere { heard, .. } => *heard = now,
+                // Whoever went meanwhile may be on another node, which says so in a moment.
+                Link::Away { since } => *since = now,
+                Link::Here { .. } | Link::Silent { .. } => {}
+            }
+            if member.leaving.is_some() {
+                member.leaving = Some(now.plus(Limits::BEAT_MS + Limits::APPEND_AGAIN_MS));
             }
         }
         vec![RoomEffect::Tell { msg: NodeMsg::Who }]

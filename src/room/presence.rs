@@ -24,12 +24,16 @@ impl Room {
             }
             match (member.leaving, member.link) {
                 (Some(again), _) if now < again => {}
+                // While this node hears nobody, they may be on another one by now.
+                (Some(_), _) if !self.hears() => {}
                 (Some(_), _) => effects.push(self.give_up(now, peer, LeaveReason::Lost)),
                 (None, Link::Here { conn, heard }) if silent_ms >= Limits::AWAY_AFTER_MS => {
                     self.members.get_mut(&peer).expect("listed above").link = Link::Silent { conn, heard };
                     effects.extend(self.announce(peer, false));
                 }
-                (None, Link::Silent { .. } | Link::Away { .. }) if silent_ms >= Limits::LEFT_AFTER_MS => {
+                (None, Link::Silent { .. } | Link::Away { .. })
+                    if silent_ms >= Limits::LEFT_AFTER_MS && self.hears() =>
+                {
                     effects.push(self.give_up(now, peer, LeaveReason::Lost));
                 }
                 (None, Link::Elsewhere { here, .. }) => effects.extend(self.age_elsewhere(now, peer, here, silent_ms)),

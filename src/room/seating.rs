@@ -87,6 +87,10 @@ impl Room {
             return effects;
         }
         let orphan = self.orphans.remove(&peer);
+        if self.members.len() >= Limits::SEATS {
+            // Two nodes gave the last seat away at once: the log decides, for all of them alike.
+            return waiting.map(|(conn, _)| self.close(conn, CloseCode::RoomFull)).unwrap_or_default();
+        }
         let link = match (&waiting, &self.nodes) {
             (Some((conn, _)), _) => Link::Here { conn: *conn, heard: now },
             (None, _) if !self.loaded => Link::Away { since: at },

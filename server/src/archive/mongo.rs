@@ -19,13 +19,16 @@ use futures::{FutureExt, TryStreamExt};
 use holdfast::wire::{Entry, Name};
 use holdfast::{ChatId, Millis, Offset, RoomId};
 use mongodb::bson::{Document, doc};
-use mongodb::error::{Error, ErrorKind};
+use mongodb::error::{Error, ErrorKind, TRANSIENT_TRANSACTION_ERROR};
 use mongodb::options::{ClientOptions, IndexOptions, ReadConcern, WriteConcern};
 use mongodb::{Client, ClientSession, Collection, Database, IndexModel};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::OnceCell;
+
+/// Tries of one transaction that met another.
+const TRIES: usize = 3;
 
 /// The archive. Cheap to clone.
 #[derive(Clone)]
@@ -93,6 +96,7 @@ impl MongoArchive {
                     self.entries.create_index(IndexModel::builder().keys(keys).options(options).build()).await?;
                 }
             }
+            self.gone.create_index(IndexModel::builder().keys(doc! { "room": 1 }).build()).await?;
             let hello = self.db.run_command(doc! { "hello": 1 }).await?;
             Ok(hello.contains_key("setName") || hello.get_str("msg").is_ok_and(|msg| msg == "isdbgrid"))
         });
@@ -148,8 +152,18 @@ impl MongoArchive {
         let wanted: Vec<Record> =
             records.iter().filter(|record| !graves.iter().any(|grave| grave.covers(record))).cloned().collect();
         let docs: Vec<EntryDoc> = wanted.iter().map(EntryDoc::from).collect();
-        let inserted =
-            if transactions { self.in_transaction(&wanted, docs).await } else { self.unordered(&wanted, docs).await };
+        let mut inserted = Ok(Ok(()));
+        for _ in 0..TRIES {
+            inserted = if transactions {
+                self.in_transaction(&wanted, docs.clone()).await
+            } else {
+                self.unordered(&wanted, docs.clone()).await
+            };
+            // Two workers met at one room's document: that is no outage, and the next try goes through.
+            if !inserted.as_ref().is_err_and(|error| error.contains_label(TRANSIENT_TRANSACTION_ERROR)) {
+                break;
+            }
+        }
         match inserted {
             Ok(Ok(())) => {}
             Ok(Err(refusal)) => return Ok(Err(refusal)),
@@ -157,8 +171,8 @@ impl MongoArchive {
             Err(error) => return Err(error),
         }
         // Whatever was deleted between the first look and the insert goes again.
-        for grave in self.tombstones(&wanted).await? {
-            if wanted.iter().any(|record| grave.covers(record)) {
+        for grave in self.tombstones(records).await? {
+            if records.iter().any(|record| grave.covers(record)) {
                 self.delete_covered(&grave).await?;
             }
         }
@@ -187,12 +201,12 @@ impl MongoArchive {
     }
 
     async fn in_transaction(&self, records: &[Record], docs: Vec<EntryDoc>) -> Result<Result<(), String>, Error> {
-        let fresh = match missing(records, &self.stored(records).await?) {
+        let mut fresh = match missing(records, &self.stored(records).await?) {
             Ok(fresh) => fresh,
             Err(conflict) => return Ok(Err(conflict)),
         };
         let docs: Vec<EntryDoc> =
-            docs.into_iter().filter(|doc| fresh.contains(&(doc.room.clone(), doc.offset()))).collect();
+            docs.into_iter().filter(|doc| fresh.remove(&(doc.room.clone(), doc.offset()))).collect();
         let mut session = self.client.start_session().await?;
         session.start_transaction().read_concern(ReadConcern::majority()).await?;
         let done = self.write_in(&mut session, records, &docs).await;

@@ -92,12 +92,15 @@ impl RoomLog for EmbeddedLog {
         subscribe(&self.wakes, room)
     }
 
-    fn trim(&self, room: &RoomId, until: u64) -> BoxFuture<'static, Result<(), LogError>> {
+    fn trim(&self, room: &RoomId, until: Offset) -> BoxFuture<'static, Result<(), LogError>> {
         let name = room.clone();
         self.write_and_wake(room, move |tx| {
             let mut state = ensure_room(tx, &name, LogEpoch::default())?;
+            if state.epoch != until.epoch {
+                return Ok(());
+            }
             let (mut entries, mut keys) = (tx.open_table(ENTRIES)?, tx.open_table(KEYS)?);
-            for seq in state.oldest + 1..=until.min(state.head) {
+            for seq in state.oldest + 1..=until.seq.min(state.head) {
                 let entry = entries.remove((name.as_str(), seq))?.and_then(|value| parse::<Entry>(value.value()));
                 if let Some(key) = entry.and_then(|entry| entry.key()) {
                     keys.remove((name.as_str(), key.as_str()))?;

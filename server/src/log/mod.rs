@@ -73,8 +73,8 @@ pub trait RoomLog: Send + Sync + 'static {
     /// Changes whenever the room's log may have changed. A lost wake-up costs time, never an entry.
     fn wakes(&self, room: &RoomId) -> watch::Receiver<u64>;
 
-    /// Takes archived entries up to this one out of the log.
-    fn trim(&self, room: &RoomId, until: u64) -> BoxFuture<'static, Result<(), LogError>>;
+    /// Takes archived entries up to this one out of the log; nothing if it is of another life.
+    fn trim(&self, room: &RoomId, until: Offset) -> BoxFuture<'static, Result<(), LogError>>;
 
     /// Removes what a message said; its number stays, as [`Entry::Redacted`].
     fn redact(&self, room: &RoomId, id: ChatId) -> BoxFuture<'static, Result<(), LogError>>;

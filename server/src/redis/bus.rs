@@ -47,7 +47,7 @@ pub struct Bus {
     heard: Arc<Mutex<BTreeMap<NodeId, (Instant, u64)>>>,
     /// When another node was last heard of.
     others: Arc<Mutex<Option<Instant>>>,
-    cut_off: Arc<watch::Sender<bool>>,
+    cut_off: Arc<watch::Sender<Option<Instant>>>,
 }
 
 impl Bus {
@@ -61,7 +61,7 @@ impl Bus {
                 out,
                 heard: Arc::default(),
                 others: Arc::default(),
-                cut_off: Arc::new(watch::channel(false).0),
+                cut_off: Arc::new(watch::channel(None).0),
             },
             waiting,
         )
@@ -92,9 +92,9 @@ impl Bus {
         heard.get(&self.node).is_some_and(|(at, _)| at.elapsed() < DEAF_AFTER)
     }
 
-    /// True while this node hears nobody though others were there a moment ago: people are better off with them.
+    /// Since when this node hears nobody though others were there a moment ago: people are better off with them.
     #[must_use]
-    pub fn cut_off(&self) -> watch::Receiver<bool> {
+    pub fn cut_off(&self) -> watch::Receiver<Option<Instant>> {
         self.cut_off.subscribe()
     }
 
@@ -192,7 +192,7 @@ async fn watch_own_ears(bus: Bus, rooms: Rooms) {
             rooms.tell_all(&RoomEvent::Hears(hears));
             let others = *bus.others.lock().expect("no holder of this lock can panic");
             let had_others = others.is_some_and(|at| at.elapsed() < OTHERS_REMEMBERED);
-            bus.cut_off.send_replace(!hears && had_others);
+            bus.cut_off.send_replace((!hears && had_others).then(Instant::now));
         }
     }
 }

@@ -86,14 +86,14 @@ impl RedisLog {
     async fn read_page(self, room: RoomId, after: Offset, limit: usize) -> Result<LogPage, LogError> {
         let [meta, log, _, gone, _] = room_keys(&self.redis, &room);
         let mut pipe = redis::pipe();
-        if !self.redis.is_cluster() {
-            pipe.atomic();
-        }
+        pipe.atomic();
         pipe.cmd("HMGET").arg(&meta).arg("e").arg("h").arg("o");
         pipe.cmd("XRANGE").arg(&log).arg(format!("{}-0", after.seq.saturating_add(1))).arg("+").arg("COUNT").arg(limit);
         let (known, rows): (Known, Vec<StreamEntry>) = self.redis.pipe(pipe).await?;
         let (Some(epoch), Some(head), Some(oldest)) = known else {
-            return Ok(LogPage { state: self.state(&room).await?, entries: vec![] });
+            // Emptied, or never used: its new life must come after the one we know.
+            let fresh = self.run(&STATE_SCRIPT, &room, after, vec![]).await.map(state)?;
+            return Ok(LogPage { state: fresh, entries: vec![] });
         };
         let state = state((epoch, head, oldest));
         if after > state.head() {
@@ -131,7 +131,12 @@ impl RedisLog {
 
 fn parse_row((id, fields): &StreamEntry) -> Option<(u64, Entry)> {
     let seq = id.split('-').next()?.parse().ok()?;
-    Some((seq, serde_json::from_str(reader::parse_fields(fields, "v")?).ok()?))
+    let entry = reader::parse_fields(fields, "v").and_then(|text| serde_json::from_str(text).ok());
+    if entry.is_none() {
+        // Written by a newer version, perhaps. It is there, so the log is whole; it just says nothing to us.
+        tracing::error!(seq, "an entry of the log cannot be read");
+    }
+    Some((seq, entry.unwrap_or(Entry::Redacted)))
 }
 
 impl RoomLog for RedisLog {
@@ -169,16 +174,16 @@ impl RoomLog for RedisLog {
         self.wakes.subscribe(room)
     }
 
-    fn trim(&self, room: &RoomId, until: u64) -> BoxFuture<'static, Result<(), LogError>> {
+    fn trim(&self, room: &RoomId, until: Offset) -> BoxFuture<'static, Result<(), LogError>> {
         let (this, room) = (self.clone(), room.clone());
         async move {
             let mut at = this.state(&room).await?.start();
-            let mut args = vec![until.to_string()];
-            while at.seq < until {
+            let mut args = vec![until.seq.to_string(), until.epoch.number().to_string()];
+            while at < until {
                 let page = this.read(&room, at, 500).await?;
                 let Some((last, _)) = page.entries.last() else { break };
                 at = *last;
-                let going = page.entries.iter().filter(|(offset, _)| offset.seq <= until);
+                let going = page.entries.iter().filter(|(offset, _)| *offset <= until);
                 args.extend(going.filter_map(|(_, entry)| entry.key()));
             }
             this.run::<u8>(&TRIM_SCRIPT, &room, Offset::default(), args).await.map(drop)

@@ -32,7 +32,7 @@ pub(crate) const BLOCK: Duration = Duration::from_secs(1);
 enum Way {
     One(Client),
     Sentinel(Mutex<SentinelClient>),
-    Cluster(Box<ClusterClient>, Client),
+    Cluster(Box<ClusterClient>, Vec<Client>),
 }
 
 /// An open connection.
@@ -113,7 +113,7 @@ impl Durability {
 pub(crate) struct Promise {
     pub(crate) durability: Durability,
     pub(crate) replicas: u64,
-    /// Which process it is; empty where a restart loses nothing.
+    /// Which process it is, after a '!' where a restart or a successor may have lost entries.
     pub(crate) run: String,
 }
 
@@ -140,14 +140,15 @@ impl Redis {
         let bad = |error: redis::RedisError| format!("REDIS_URL: {}", error.detail().unwrap_or("not a Redis URL"));
         let way = if let Some(rest) = url.strip_prefix("redis+cluster://") {
             let nodes = node_urls(rest);
-            let first = nodes.first().cloned().unwrap_or_default();
+            let seeds =
+                nodes.iter().map(|node| Client::open(node.as_str())).collect::<RedisResult<Vec<_>>>().map_err(bad)?;
             let cluster = ClusterClient::builder(nodes)
                 .connection_timeout(CONNECT_WITHIN)
                 .response_timeout(BLOCK * 2)
                 .retries(1)
                 .build()
                 .map_err(bad)?;
-            Way::Cluster(Box::new(cluster), Client::open(first).map_err(bad)?)
+            Way::Cluster(Box::new(cluster), seeds)
         } else if let Some(rest) = url.strip_prefix("redis+sentinel://") {
             let (nodes, master) = rest
                 .rsplit_once('/')
@@ -222,7 +223,7 @@ impl Redis {
             Way::Sentinel(client) => Conn::One(client.lock().await.get_async_connection_with_config(&config).await?),
             Way::Cluster(client, _) => Conn::Cluster(client.get_async_connection().await?),
         };
-        let promise = Arc::new(ask_promise(&mut conn, self.is_cluster()).await?);
+        let promise = Arc::new(ask_promise(&mut conn, &self.0.way).await?);
         self.0.last.lock().expect("no holder of this lock can panic").clone_from(&promise);
         Ok((conn, promise))
     }
@@ -230,7 +231,12 @@ impl Redis {
     /// A connection for publish and subscribe. In a cluster any node passes messages to all.
     pub(crate) async fn open_pubsub(&self) -> RedisResult<redis::aio::PubSub> {
         match &self.0.way {
-            Way::One(client) | Way::Cluster(_, client) => client.get_async_pubsub().await,
+            Way::One(client) => client.get_async_pubsub().await,
+            Way::Cluster(_, seeds) => {
+                // Any of them will do; one that is gone must not be asked for ever.
+                let start = rand::random_range(0..seeds.len());
+                seeds[start].get_async_pubsub().await
+            }
             Way::Sentinel(client) => {
                 let master = client.lock().await.async_get_client().await?;
                 master.get_async_pubsub().await
@@ -298,9 +304,9 @@ fn node_urls(rest: &str) -> Vec<String> {
     hosts.split(',').map(|host| format!("redis://{login}{}", host.trim())).collect()
 }
 
-async fn ask_promise(conn: &mut Conn, is_cluster: bool) -> RedisResult<Promise> {
-    if is_cluster {
-        return Ok(Promise::default()); // Its nodes may differ, and a failover may lose the end of the log.
+async fn ask_promise(conn: &mut Conn, way: &Way) -> RedisResult<Promise> {
+    if matches!(way, Way::Cluster(..)) {
+        return Ok(Promise::default()); // Its nodes may differ, so none of them can speak for all.
     }
     let info: String = redis::cmd("INFO").query_async(conn).await?;
     let field = |name: &str| {
@@ -317,12 +323,9 @@ async fn ask_promise(conn: &mut Conn, is_cluster: bool) -> RedisResult<Promise> 
         }
     });
     let replicas = field("connected_slaves").and_then(|n| n.parse().ok()).unwrap_or(0);
-    // A restart of a server that syncs every append loses nothing, so it is no reason to begin anew.
-    let run = if durability == Durability::Always && replicas == 0 {
-        String::new()
-    } else {
-        field("run_id").unwrap_or_default()
-    };
+    // A restart of a server that syncs every append loses nothing; one that took over from another may not have it all.
+    let loses = durability != Durability::Always || replicas > 0 || matches!(way, Way::Sentinel(_));
+    let run = format!("{}{}", if loses { "!" } else { "" }, field("run_id").unwrap_or_default());
     Ok(Promise { durability, replicas, run })
 }
 

@@ -20,8 +20,6 @@ use tokio::time::Instant;
 const GROUP: &str = "archive";
 /// An entry whose worker was silent for this long is given to another.
 const IDLE_MS: u64 = 10_000;
-/// A worker that was silent for this long will not come back.
-const DEAD_WORKER_MS: u64 = 3_600_000;
 const CLAIM_EVERY: Duration = Duration::from_secs(3);
 const TRIM_EVERY: Duration = Duration::from_secs(5);
 /// Acknowledged entries stay this long, so that a reader that lost its connection finds its place.
@@ -109,6 +107,9 @@ impl RedisQueue {
                 found.extend(stream.ids.into_iter().map(|entry| (partition, entry)));
             }
         }
+        // What was claimed back is also among one's own.
+        let mut known = std::collections::BTreeSet::new();
+        found.retain(|(partition, entry)| known.insert((*partition, entry.id.clone())));
         let mut taken = vec![];
         for (partition, entry) in found {
             let attempts: Option<String> =
@@ -155,26 +156,9 @@ impl RedisQueue {
             let (_, delivered, pending) = self.group_state(conn, partition).await?;
             let open = pending.unwrap_or(delivered);
             let until = open.split('-').next().and_then(|ms| ms.parse::<u64>().ok()).unwrap_or(0).min(old);
-            self.forget_dead_workers(conn, &key).await?;
             if until > 0 {
                 let _: u64 =
                     redis::cmd("XTRIM").arg(key).arg("MINID").arg(format!("{until}-0")).query_async(conn).await?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Every start of a node is a worker of a new name; those that are long gone and hold nothing are forgotten.
-    async fn forget_dead_workers(&self, conn: &mut Conn, queue: &str) -> redis::RedisResult<()> {
-        let workers: Vec<HashMap<String, redis::Value>> =
-            redis::cmd("XINFO").arg("CONSUMERS").arg(queue).arg(GROUP).query_async(conn).await?;
-        for worker in workers {
-            let number = |name: &str| worker.get(name).and_then(|value| redis::from_redis_value_ref::<u64>(value).ok());
-            let name: Option<String> = worker.get("name").and_then(|name| redis::from_redis_value_ref(name).ok());
-            if let (Some(name), Some(0), Some(DEAD_WORKER_MS..)) = (name, number("pending"), number("idle")) {
-                let mut cmd = redis::cmd("XGROUP");
-                cmd.arg("DELCONSUMER").arg(queue).arg(GROUP).arg(name);
-                let _: u64 = cmd.query_async(conn).await?;
             }
         }
         Ok(())
@@ -350,8 +334,16 @@ impl Queue for RedisQueue {
                 let (mut conn, _) = this.redis.shared().await?;
                 let mut stats = QueueStats::default();
                 for partition in 0..PARTITIONS {
-                    let Ok((depth, delivered, pending)) = this.group_state(&mut conn, partition).await else {
-                        continue;
+                    let (depth, delivered, pending) = match this.group_state(&mut conn, partition).await {
+                        Ok(found) => found,
+                        // No entry was ever written there. Anything else is an answer that is missing.
+                        Err(error)
+                            if error.kind() == redis::ErrorKind::Server(redis::ServerErrorKind::ResponseError) =>
+                        {
+                            continue;
+                        }
+                        Err(error) if error.code() == Some("NOGROUP") => continue,
+                        Err(error) => return Err(error),
                     };
                     stats.depth += depth;
                     stats.dead +=

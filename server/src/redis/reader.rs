@@ -55,12 +55,23 @@ pub(super) fn start(redis: &Redis, stop: &CancellationToken) -> Wakes {
 
 async fn follow(redis: Redis, group: Vec<u64>, wakes: Wakes) {
     let keys: Vec<String> = group.iter().map(|partition| redis.key(*partition, "queue")).collect();
-    let mut last: BTreeMap<String, String> = keys.iter().map(|key| (key.clone(), "$".to_owned())).collect();
+    let mut last: BTreeMap<String, String> = BTreeMap::new();
     loop {
         let Ok((mut conn, _)) = redis.open(BLOCK * 2).await else {
             tokio::time::sleep(AFTER_FAILURE).await;
             continue;
         };
+        for key in keys.iter().filter(|key| !last.contains_key(*key)).cloned().collect::<Vec<_>>() {
+            let mut cmd = redis::cmd("XREVRANGE");
+            cmd.arg(&key).arg("+").arg("-").arg("COUNT").arg(1);
+            if let Ok(newest) = cmd.query_async::<Vec<(String, redis::Value)>>(&mut conn).await {
+                last.insert(key, newest.into_iter().next().map_or_else(|| "0-0".into(), |(id, _)| id));
+            }
+        }
+        if last.len() < keys.len() {
+            tokio::time::sleep(AFTER_FAILURE).await;
+            continue;
+        }
         // What was appended while there was no connection is read from the place we stopped at.
         loop {
             let mut cmd = redis::cmd("XREAD");

@@ -8,12 +8,14 @@ use redis::Script;
 use std::sync::LazyLock;
 
 /// Finds the room's life, or begins one: where there is none, where it lost its end, or where Redis may have lost it.
-/// `seen_e`, `seen_h`: the newest entry the caller knows; `run`: the Redis process, where a restart may lose entries.
+/// `seen_e`, `seen_h`: the newest entry the caller knows; `run`: the Redis process, after a '!' where its restart or its
+/// successor may have lost entries.
 const LIFE: &str = r"
-local now, seen_e, seen_h, run, room = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4], ARGV[5]
+local now, seen_e, seen_h, room = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[5]
+local strict, run = string.sub(ARGV[4], 1, 1) == '!', string.gsub(ARGV[4], '!', '')
 local m = redis.call('HMGET', KEYS[1], 'e', 'h', 'o', 'r')
 local e, h, o = tonumber(m[1]), tonumber(m[2]), tonumber(m[3])
-local lost = not e or seen_e > e or (seen_e == e and seen_h > h) or (run ~= '' and m[4] and m[4] ~= run)
+local lost = not e or seen_e > e or (seen_e == e and seen_h > h) or (strict and m[4] and m[4] ~= '' and m[4] ~= run)
 local function anew()
   e, h, o = math.max(now, (e or 0) + 1, seen_e + 1), 0, 0
   redis.call('DEL', KEYS[2], KEYS[3], KEYS[4])
@@ -51,13 +53,13 @@ if not lost and (ARGV[7] == '1' or tonumber(ARGV[6]) == e) then anew() end
 return {string.format('%.0f', e), string.format('%.0f', h), string.format('%.0f', o)}
 ";
 
-/// ARGV 6: the last number to go; 7...: the keys of what goes.
+/// ARGV 6: the last number to go; 7: the life it is of; 8...: the keys of what goes.
 const TRIM: &str = r"
 local upto = math.min(tonumber(ARGV[6]), h)
-if upto > o then
+if tonumber(ARGV[7]) == e and upto > o then
   redis.call('XTRIM', KEYS[2], 'MINID', string.format('%.0f-0', upto + 1))
   redis.call('HSET', KEYS[1], 'o', string.format('%.0f', upto))
-  for i = 7, #ARGV do redis.call('HDEL', KEYS[3], ARGV[i]) end
+  for i = 8, #ARGV do redis.call('HDEL', KEYS[3], ARGV[i]) end
 end
 return 1
 ";
@@ -94,10 +96,9 @@ pub(super) static BURY_SCRIPT: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         r"
 local found = redis.call('XRANGE', KEYS[1], ARGV[1], ARGV[1])
-if found[1] then
+if redis.call('XACK', KEYS[1], ARGV[6], ARGV[1]) == 1 and found[1] then
   redis.call('XADD', KEYS[2], '*', 'at', ARGV[2], 'attempts', ARGV[3], 'first', ARGV[4], 'last', ARGV[5], 'payload', cjson.encode(found[1][2]))
 end
-redis.call('XACK', KEYS[1], ARGV[6], ARGV[1])
 redis.call('HDEL', KEYS[3], ARGV[1])
 return 1
 ",

@@ -264,6 +264,7 @@ impl Task {
             return None;
         }
         self.asking += 1;
+        let surely_new = matches!(&entry, Entry::Chat { id, .. } if self.room.surely_new(*id));
         let (parts, id, order) = (Arc::clone(&self.parts), self.id.clone(), Arc::clone(&self.order));
         self.appends.push(Box::pin(async move {
             let _turn = order.lock().await;
@@ -274,6 +275,7 @@ impl Task {
                     }
                     Ok(Some(_)) => return (ticket, AppendOutcome::IdTaken),
                     Ok(None) => {}
+                    Err(_) if surely_new => {}
                     Err(_) => return (ticket, AppendOutcome::Away),
                 }
             }

@@ -189,6 +189,7 @@ impl Cluster {
         let mut written = Written::default();
         for page in pages {
             let shared = page.shared.lock().expect("no panic");
+            assert!(shared.violations.is_empty(), "{:?}", shared.violations);
             written.sent.entry(page.name.clone()).or_default().extend(&shared.sent);
             written.acked.extend(shared.acked.iter().map(|(id, at)| (*id, *at)));
         }

@@ -31,6 +31,8 @@ pub(crate) struct Shared {
     /// How long each took from writing to being stored, in milliseconds.
     pub(crate) took_ms: Vec<u64>,
     pub(crate) resyncs: u32,
+    /// What the server must never do, if it did.
+    pub(crate) violations: Vec<String>,
     /// Sockets it opened.
     pub(crate) sockets: u32,
     disk: Vec<Unsent>,
@@ -256,7 +258,8 @@ impl Driver {
         let (out, mut waiting) = mpsc::unbounded_channel::<Option<String>>();
         self.sockets.clear();
         self.sockets.insert(epoch, out);
-        let (events, name) = (self.events.clone(), self.name.clone());
+        let (events, name, shared) = (self.events.clone(), self.name.clone(), Arc::clone(&self.shared));
+        let blame = move |what: String| shared.lock().expect("no panic").violations.push(what);
         let post = move |event| drop(events.send(Event::Socket(epoch, event)));
         tokio::spawn(async move {
             let Ok((mut socket, _)) = connect_async(handshake(addr)).await else {
@@ -282,13 +285,15 @@ impl Driver {
                             match decode::<ServerMsg>(&text) {
                                 Ok(ServerMsg::Event { offset, entry }) => {
                                     let next = last.is_none_or(|last| offset.epoch != last.epoch || offset.seq == last.seq + 1);
-                                    assert!(next, "{name}: {offset:?} after {last:?}: {entry:?}");
+                                    if !next {
+                                        blame(format!("{name}: {offset:?} after {last:?}: {entry:?}"));
+                                    }
                                     last = Some(offset);
                                     let _: &Entry = &entry;
                                 }
                                 Ok(ServerMsg::Resync { .. } | ServerMsg::Welcome(_)) => last = None,
                                 Ok(_) => {}
-                                Err(error) => panic!("{name}: the server sends what is not of the protocol: {error}"),
+                                Err(error) => blame(format!("{name}: not of the protocol: {error}")),
                             }
                             post(SocketEvent::Text(text.to_string()));
                         }

@@ -125,10 +125,15 @@ pub(super) fn reason(error: &Error) -> String {
 pub(super) fn is_refusal(error: &Error) -> bool {
     /// Document validation, bad value, too large, immutable, not allowed key names.
     const CODES: [i32; 6] = [2, 9, 52, 121, 10_334, 17_280];
+    /// A shard or a primary that is away, said of single documents.
+    const PASSING: [i32; 17] =
+        [6, 7, 50, 63, 89, 91, 112, 133, 189, 262, 9_001, 10_107, 11_600, 11_602, 13_435, 13_436, DUPLICATE];
     match &*error.kind {
-        ErrorKind::InsertMany(failure) => failure.write_errors.iter().flatten().any(|write| write.code != DUPLICATE),
+        ErrorKind::InsertMany(failure) => {
+            failure.write_errors.iter().flatten().any(|write| !PASSING.contains(&write.code))
+        }
         ErrorKind::Command(command) => CODES.contains(&command.code),
-        ErrorKind::Write(WriteFailure::WriteError(write)) => write.code != DUPLICATE,
+        ErrorKind::Write(WriteFailure::WriteError(write)) => !PASSING.contains(&write.code),
         ErrorKind::Bson(_) => true,
         _ => false,
     }
@@ -143,7 +148,7 @@ pub(super) fn tombstone(gone: GoneDoc) -> Option<Tombstone> {
 /// # Errors
 /// When a place belongs to another entry.
 pub(super) fn missing(records: &[Record], stored: &[EntryDoc]) -> Result<BTreeSet<(String, Offset)>, String> {
-    let mut fresh = BTreeSet::new();
+    let (mut fresh, mut ids) = (BTreeSet::new(), BTreeSet::new());
     for record in records {
         let doc = EntryDoc::from(record);
         let here = stored.iter().find(|known| known.room == doc.room && known.offset() == record.offset);
@@ -152,7 +157,10 @@ pub(super) fn missing(records: &[Record], stored: &[EntryDoc]) -> Result<BTreeSe
             Some(known) if *known != doc => {
                 return Err(format!("another entry has place {} of life {}", doc.seq, doc.epoch));
             }
-            None if !known_id => drop(fresh.insert((doc.room, record.offset))),
+            // One id may stand twice in a batch: once in each of two lives of the log. The first is the one.
+            None if !known_id && ids.insert((doc.room.clone(), doc.id)) => {
+                fresh.insert((doc.room, record.offset));
+            }
             Some(_) | None => {}
         }
     }
