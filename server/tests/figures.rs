@@ -40,12 +40,19 @@ fn message(rng: &mut holdfast::rng::Rng) -> (ChatId, String) {
 
 /// From sending a message until the last of seven others has it: one author, a message every 10 ms.
 async fn to_everyone(what: &str, author: SocketAddr, readers: SocketAddr) {
-    let hall = room("figures");
+    // A room of its own: seats are kept for a while after their sockets are gone.
+    let hall = room(&format!("figures-{}", server::clock::now().as_unix()));
     let mut ana = seat(author, &hall, "Ana").await;
     let arrived: Arc<Mutex<BTreeMap<ChatId, (usize, Instant)>>> = Arc::default();
     let mut tasks = vec![];
     for n in 0..READERS {
-        let mut socket = seat(readers, &hall, &format!("reader {n}")).await;
+        let (mut sink, mut socket) = seat(readers, &hall, &format!("reader {n}")).await.split();
+        // A seat that says nothing is given up.
+        tasks.push(tokio::spawn(async move {
+            while sink.send(Message::text(encode(&ClientMsg::Ping { n: 1 }))).await.is_ok() {
+                tokio::time::sleep(Duration::from_secs(2)).await;
+            }
+        }));
         let arrived = Arc::clone(&arrived);
         tasks.push(tokio::spawn(async move {
             while let Some(Ok(frame)) = socket.next().await {
