@@ -233,6 +233,11 @@ fn split(key: &str) -> Option<(u64, &str)> {
     numbers.then_some((partition.parse().ok().filter(|n| *n < PARTITIONS)?, id))
 }
 
+/// The stream ids among these names that are of this partition.
+fn ids_of(keys: &[String], partition: u64) -> Vec<&str> {
+    keys.iter().filter_map(|key| split(key)).filter(|(of, _)| *of == partition).map(|(_, id)| id).collect()
+}
+
 impl Queue for RedisQueue {
     fn take(&self, max: usize) -> BoxFuture<'static, Result<Vec<Taken>, LogError>> {
         self.clone().take_some(max).boxed()
@@ -242,12 +247,7 @@ impl Queue for RedisQueue {
         let this = self.clone();
         async move {
             for partition in 0..PARTITIONS {
-                let ids: Vec<&str> = keys
-                    .iter()
-                    .filter_map(|key| split(key))
-                    .filter(|(p, _)| *p == partition)
-                    .map(|(_, id)| id)
-                    .collect();
+                let ids = ids_of(&keys, partition);
                 if !ids.is_empty() {
                     let mut cmd = redis::cmd("XCLAIM");
                     cmd.arg(this.key(partition, "queue")).arg(GROUP).arg(&this.consumer).arg(0).arg(&ids).arg("JUSTID");
@@ -263,12 +263,7 @@ impl Queue for RedisQueue {
         let this = self.clone();
         async move {
             for partition in 0..PARTITIONS {
-                let ids: Vec<&str> = keys
-                    .iter()
-                    .filter_map(|key| split(key))
-                    .filter(|(p, _)| *p == partition)
-                    .map(|(_, id)| id)
-                    .collect();
+                let ids = ids_of(&keys, partition);
                 if !ids.is_empty() {
                     let mut pipe = redis::pipe();
                     pipe.cmd("XACK").arg(this.key(partition, "queue")).arg(GROUP).arg(&ids).ignore();
