@@ -57,6 +57,41 @@ test('by keyboard alone: from the start to a message, and keys never leave a tex
   await expect(ana.button('Unmute microphone')).toBeVisible();
 });
 
+for (const slow of ['the program', 'the store of the browser']) {
+  test(`'Join' pressed while ${slow} is still being opened is not lost`, async ({ people }) => {
+    const ana = await people('Ana', {
+      join: false,
+      path: '/',
+      init: slow === 'the program' ? undefined : slowStore,
+    });
+    const { page } = ana;
+    if (slow === 'the program') {
+      let held = 0;
+      await page.route(/\.wasm$/, async (route) => {
+        if (held++ === 0) await new Promise((later) => setTimeout(later, 1_500));
+        await route.continue().catch(() => {}); // The page that asked may be gone.
+      });
+    }
+    await page.getByRole('button', { name: 'Start a call' }).click();
+    const name = page.getByRole('textbox', { name: 'Your name' });
+    await name.fill('Ana');
+    await name.press('Enter');
+    await ana.isIn();
+  });
+}
+
+// IndexedDB that takes its time to open, as on a busy disk.
+function slowStore() {
+  const open = IDBFactory.prototype.open;
+  IDBFactory.prototype.open = function (...args) {
+    const real = open.apply(this, args);
+    Object.defineProperty(real, 'onsuccess', {
+      set: (then) => real.addEventListener('success', (event) => setTimeout(() => then?.call(real, event), 1_500)),
+    });
+    return real;
+  };
+}
+
 test('the lobby shows who is here, the devices and the name of last time', async ({ people }) => {
   const ana = await people('Ana');
   const bo = await people('Bo', { join: false });

@@ -51,6 +51,8 @@ pub struct Session {
     server_ahead_ms: i64,
     /// A token kept from before a reload.
     kept_token: Option<Token>,
+    /// 'Join' was pressed, under this name, before the page had entered its room.
+    hasty: Option<Name>,
     log: Offset,
     inbox: Inbox,
     asked_range: bool,
@@ -87,6 +89,7 @@ impl Session {
             claim: 0,
             server_ahead_ms: 0,
             kept_token: None,
+            hasty: None,
             log: Offset::default(),
             inbox: Inbox::default(),
             asked_range: false,
@@ -207,8 +210,14 @@ impl Session {
             self.claim = kept.claim;
             join = true;
         }
+        let mut effects = vec![];
+        if let Some(name) = self.hasty.take() {
+            self.name = name.as_str().to_owned();
+            effects.push(Effect::SaveName(self.name.clone()));
+            join = true;
+        }
         self.phase = if join { Phase::Joining } else { Phase::Lobby };
-        let mut effects = self.media.start();
+        effects.extend(self.media.start());
         effects.extend(self.link(now, LinkEvent::Start));
         effects
     }
@@ -272,7 +281,11 @@ impl Session {
         let Ok(name) = Name::new(name) else {
             return self.notify(now, "Please enter a name of 1 to 40 characters.");
         };
-        if self.room.is_none() || matches!(self.phase, Phase::Joining | Phase::InCall) {
+        if self.room.is_none() {
+            self.hasty = Some(name); // The page still looks up what it kept.
+            return vec![];
+        }
+        if matches!(self.phase, Phase::Joining | Phase::InCall) {
             return vec![];
         }
         self.name = name.as_str().to_owned();

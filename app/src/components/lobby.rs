@@ -79,6 +79,8 @@ fn NameForm(name: String, joining: Memo<bool>, full: Memo<bool>) -> impl IntoVie
     };
     view! {
         <form class="lobby-form" on:submit=submit>
+            // Pressed before the page is alive, the browser asks for this page again: straight into the call then.
+            <input type="hidden" name="join" value="1" />
             <label class="field">
                 <span>"Your name"</span>
                 <input
