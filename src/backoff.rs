@@ -16,6 +16,9 @@ impl Backoff {
     /// The waits of the signalling link.
     pub const LINK: Self = Self { first_ms: Limits::RETRY_FIRST_MS, cap_ms: Limits::RETRY_CAP_MS };
 
+    /// The waits for messages that the server cannot find right now.
+    pub const HISTORY: Self = Self { first_ms: Limits::HISTORY_AGAIN_MS, cap_ms: Limits::HISTORY_WITHIN_MS };
+
     /// The bound of the wait before attempt number `attempt`, counted from 0.
     #[must_use]
     pub fn bound_ms(self, attempt: u32) -> u64 {

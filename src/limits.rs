@@ -88,6 +88,10 @@ impl Limits {
     pub const CLOCK_SLACK_MS: u64 = 5_000;
     /// An answer to `history` that has not come by then is given up.
     pub const HISTORY_WITHIN_MS: u64 = 8_000;
+    /// Upper bound of the first wait before messages that the server could not find are asked for again.
+    pub const HISTORY_AGAIN_MS: u64 = 1_000;
+    /// How often they are asked for again before a person must.
+    pub const HISTORY_TRIES: u32 = 5;
     /// A message that the browser could not write down by then is sent all the same.
     pub const KEEP_WITHIN_MS: u64 = 1_000;
     /// Entries of one page of history.

@@ -11,7 +11,8 @@ fn join_before_the_room_is_entered_is_kept() {
     let mut session = Session::new(1);
     assert!(session.handle(NOW, Event::Intent(Intent::Join("Ana".into()))).is_empty());
     let room = "hasty-room".parse().expect("valid");
-    let effects = session.handle(NOW, Event::Entered(room, Entrance { name: "Old name".into(), ..Entrance::default() }));
+    let effects =
+        session.handle(NOW, Event::Entered(room, Entrance { name: "Old name".into(), ..Entrance::default() }));
     assert!(effects.contains(&Effect::SaveName("Ana".into())));
     let view = session.view();
     assert_eq!((view.phase, view.me.name.as_str()), (Phase::Joining, "Ana"));

@@ -65,7 +65,11 @@ pub async fn show(State(app): State<App>, headers: HeaderMap) -> Response {
     let dead = letters(&app, None).await.unwrap_or_default();
     let queue = overview.queue;
     let view = AdminView {
-        nodes: overview.nodes.into_iter().map(|node| (node.node, node.sockets, node.me)).collect(),
+        nodes: overview
+            .nodes
+            .into_iter()
+            .map(|node| (node.node, [node.sockets, node.rooms, node.seats], node.me))
+            .collect(),
         rooms: overview.rooms,
         seats: overview.seats,
         queue: queue.answers.then_some((queue.depth, queue.oldest_ms, queue.dead)),

@@ -16,10 +16,10 @@ use crate::redis::queue::RedisQueue;
 use crate::store::Store;
 use crate::{archive, log, queue};
 use anyhow::Context;
-use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 /// A node that was not heard of for this long is gone.
@@ -39,6 +39,20 @@ pub struct Backends {
     pub redis: Option<Redis>,
     /// MongoDB, where it is the archive.
     pub mongo: Option<MongoArchive>,
+    /// Whether this node may write to its archive.
+    pub registered: watch::Receiver<Registered>,
+}
+
+/// Whether a node that shares a Redis with others shares their archive too.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Registered {
+    /// Redis did not say yet.
+    #[default]
+    Unknown,
+    /// It does, or there are no others.
+    Yes,
+    /// It does not, with what the operator must do.
+    No(String),
 }
 
 /// Opens the embedded store.
@@ -63,6 +77,7 @@ impl Backends {
             archive: Arc::new(EmbeddedArchive::new(store.clone())),
             redis: None,
             mongo: None,
+            registered: watch::channel(Registered::Yes).1,
         }
     }
 
@@ -92,9 +107,14 @@ impl Backends {
         }
         if let Some(redis) = &backends.redis {
             let archive = archive_name(config, backends.mongo.is_some())?;
-            refuse_two_archives(redis, &archive).await?;
+            let first = register(redis, &archive).await;
+            if let Registered::No(why) = first {
+                anyhow::bail!(why);
+            }
+            let (say, registered) = watch::channel(first);
+            backends.registered = registered;
             let (redis, stop) = (redis.clone(), stop.clone());
-            tokio::spawn(async move { stop.run_until_cancelled(stay_registered(redis, archive)).await });
+            tokio::spawn(async move { stop.run_until_cancelled(stay_registered(redis, archive, say)).await });
         }
         Ok(backends)
     }
@@ -106,6 +126,7 @@ impl Backends {
             archive: Arc::new(mongo.clone()),
             redis: Some(redis),
             mongo: Some(mongo),
+            registered: watch::channel(Registered::Unknown).1,
         }
     }
 
@@ -160,25 +181,46 @@ fn archive_name(config: &Config, is_mongo: bool) -> anyhow::Result<String> {
     Ok(name)
 }
 
-/// Nodes on one Redis must share one archive: each entry is archived by one of them, whichever comes first.
-async fn refuse_two_archives(redis: &Redis, archive: &str) -> anyhow::Result<()> {
-    let mut cmd = ::redis::cmd("HGETALL");
-    cmd.arg(redis.key(0, "archives"));
-    let Ok(known) = redis.cmd::<HashMap<String, u64>>(cmd).await else { return Ok(()) }; // Away: waited for later.
+/// Nodes on one Redis must share one archive: each entry is archived by one of them, whichever comes first. The first
+/// to name an archive decides; it is noted in one step, so that two that start together do not both pass.
+const REGISTER: &str = r"
+for _, name in ipairs(redis.call('HKEYS', KEYS[1])) do
+  if name ~= ARGV[1] and tonumber(redis.call('HGET', KEYS[1], name)) > tonumber(ARGV[2]) then return 0 end
+end
+redis.call('DEL', KEYS[1])
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
+return 1
+";
+
+async fn register(redis: &Redis, archive: &str) -> Registered {
     let now = clock::now().as_unix();
-    let other = known.iter().find(|(name, until)| *name != archive && **until > now);
-    anyhow::ensure!(
-        other.is_none(),
-        "another server on this Redis keeps its history in an archive of its own: with more than one server set MONGODB_URI on all of them"
-    );
-    Ok(())
+    let mut cmd = ::redis::cmd("EVAL");
+    cmd.arg(REGISTER).arg(1).arg(redis.key(0, "archives")).arg(archive).arg(now).arg(now + NODE_LIVES_MS);
+    match redis.cmd::<bool>(cmd).await {
+        Ok(true) => Registered::Yes,
+        Ok(false) => Registered::No(
+            "another server on this Redis keeps its history in an archive of its own: with more than one server set \
+             MONGODB_URI on all of them"
+                .into(),
+        ),
+        Err(_) => Registered::Unknown,
+    }
 }
 
-async fn stay_registered(redis: Redis, archive: String) {
+/// Says again and again that this archive is in use; ends when another one is.
+async fn stay_registered(redis: Redis, archive: String, say: watch::Sender<Registered>) {
     loop {
-        let mut cmd = ::redis::cmd("HSET");
-        cmd.arg(redis.key(0, "archives")).arg(&archive).arg(clock::now().as_unix() + NODE_LIVES_MS);
-        let _ = redis.cmd::<::redis::Value>(cmd).await;
+        match register(&redis, &archive).await {
+            Registered::Unknown => {} // Asked again; what was known stays.
+            Registered::Yes => {
+                say.send_replace(Registered::Yes);
+            }
+            Registered::No(why) => {
+                tracing::error!("{why}");
+                say.send_replace(Registered::No(why));
+                return;
+            }
+        }
         tokio::time::sleep(NODE_SAYS_SO).await;
     }
 }

@@ -49,8 +49,25 @@ pub async fn finish(backends: &Backends, tombstone: Tombstone) -> Result<(), Log
             }
         }
     }
+    drop_dead_letters(backends, &tombstone).await?;
     while !backends.archive.bury(tombstone.clone(), STEP).await? {}
     Ok(())
+}
+
+/// What was laid aside is deleted too. What waits in the queue the archive leaves out.
+async fn drop_dead_letters(backends: &Backends, tombstone: &Tombstone) -> Result<(), LogError> {
+    let mut after = None;
+    loop {
+        let page = backends.queue.dead(after, 100).await?;
+        let Some(last) = page.last() else { return Ok(()) };
+        after = Some(last.key.clone());
+        for letter in page {
+            let named = matches!(tombstone.what, Deleted::Message(id) if letter.payload.contains(&id.to_string()));
+            if letter.record.as_ref().map_or(named, |record| tombstone.covers(record)) {
+                backends.queue.discard(letter.key).await?;
+            }
+        }
+    }
 }
 
 /// Finishes deletions that a crash or an outage left half done.

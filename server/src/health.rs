@@ -1,5 +1,6 @@
 //! Whether the process lives, and whether each of its parts can serve.
 
+use crate::backends::Registered;
 use crate::state::App;
 use axum::Json;
 use axum::extract::State;
@@ -49,6 +50,15 @@ pub async fn ready(State(app): State<App>) -> (StatusCode, Json<Ready>) {
             name: "archive",
             ok: true,
             detail: if archive { archive_detail } else { "away; the queue waits".into() },
+        },
+        Part {
+            name: "one_archive",
+            ok: !matches!(*app.backends.registered.borrow(), Registered::No(_)),
+            detail: match &*app.backends.registered.borrow() {
+                Registered::Yes => "yes".into(),
+                Registered::Unknown => "not known yet: Redis did not say".into(),
+                Registered::No(why) => why.clone(),
+            },
         },
         Part { name: "breakers", ok: true, detail: breakers(&app) },
         Part { name: "relay", ok: true, detail: relay },

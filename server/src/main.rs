@@ -34,15 +34,17 @@ async fn run(config: Config) -> anyhow::Result<()> {
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let running = Running::start(config).await?;
     say_where(&running);
+    let mut end = Ok(());
     tokio::select! {
         _ = term.recv() => {}
         _ = int.recv() => {}
+        why = running.refused() => end = Err(anyhow::anyhow!(why)),
     }
     tracing::info!("draining");
     if tokio::time::timeout(EXIT_WITHIN, running.drain()).await.is_err() {
         tracing::warn!("ended before everything was done");
     }
-    Ok(())
+    end
 }
 
 /// What a person who just started the server wants to know.
@@ -54,7 +56,10 @@ fn say_where(running: &Running) {
     println!("  data in           {}", data.display());
     let backends = &running.app.backends;
     match &backends.redis {
-        Some(redis) => println!("  rooms and chat    Redis, {}", redis.durability().0.words()),
+        Some(redis) => {
+            let (durability, replicas) = redis.durability();
+            println!("  rooms and chat    Redis, {}; {replicas} replicas", durability.words());
+        }
         None => println!("  rooms and chat    embedded store, on disk before it is acknowledged"),
     }
     println!("  history           {}", if backends.mongo.is_some() { "MongoDB" } else { "embedded store" });

@@ -40,7 +40,10 @@ fn describe() {
     describe_gauge!("holdfast_rooms", "Rooms in memory on this node");
     describe_gauge!("holdfast_seats", "Seats of those rooms");
     describe_gauge!("holdfast_nodes", "Nodes heard of lately, with this one");
-    describe_gauge!("holdfast_breaker_open", "1 while a dependency does not answer");
+    describe_gauge!(
+        "holdfast_breaker_open",
+        "0 while a dependency answers, 1 while it does not, 0.5 while it is tried again"
+    );
     describe_counter!("holdfast_redeliveries_total", "Entries taken over from workers that are gone");
     describe_counter!("holdfast_dead_letters_total", "Entries ever laid aside");
     describe_counter!("holdfast_duplicates_dropped_total", "Appends that were there already");
@@ -69,7 +72,11 @@ pub async fn show(State(app): State<App>, ConnectInfo(peer): ConnectInfo<SocketA
     gauge!("holdfast_seats").set(app.rooms.seats() as f64);
     gauge!("holdfast_nodes").set(app.bus.as_ref().map_or(1, |bus| bus.nodes().len().max(1)) as f64);
     for dependency in app.backends.dependencies() {
-        let open = if dependency.state() == "closed" { 0.0 } else { 1.0 };
+        let open = match dependency.state() {
+            "closed" => 0.0,
+            "half_open" => 0.5,
+            _ => 1.0,
+        };
         gauge!("holdfast_breaker_open", "dependency" => dependency.name()).set(open);
     }
     let text = app.metrics.render();

@@ -1,9 +1,9 @@
 //! Puts the parts together: from a configuration to a server that listens.
 
-use crate::backends::Backends;
+use crate::backends::{Backends, Registered};
 use crate::config::Config;
 use crate::queue::worker;
-use crate::redis::bus::Bus;
+use crate::redis::bus::{Bus, Load};
 use crate::rooms::{Parts, Rooms};
 use crate::state::{App, Shared};
 use crate::throttle::Throttle;
@@ -58,8 +58,7 @@ impl Running {
         let seat_ms = config.seat_hours * 3_600_000;
         let (bus, waiting) = backends.redis.as_ref().map(|_| Bus::new()).unzip();
         let rooms = Rooms::new(Parts {
-            log: Arc::clone(&backends.log),
-            archive: Arc::clone(&backends.archive),
+            backends: backends.clone(),
             bus: bus.clone(),
             secret: secret.clone(),
             relay: Arc::clone(&relay),
@@ -79,10 +78,19 @@ impl Running {
             config,
         }));
         if let (Some(bus), Some(waiting), Some(redis)) = (bus, waiting, &backends.redis) {
-            let sockets = app.sockets.clone();
-            bus.start(redis, waiting, &rooms, move || sockets.len() as u64, &end);
+            let (sockets, held) = (app.sockets.clone(), rooms.clone());
+            let load = move || Load { sockets: sockets.len() as u64, rooms: held.count() as u64, seats: held.seats() };
+            bus.start(redis, waiting, &rooms, load, &end);
         }
-        helpers.spawn(worker::run(Arc::clone(&backends.queue), Arc::clone(&backends.archive), end.clone()));
+        let (queue, archive, until) = (Arc::clone(&backends.queue), Arc::clone(&backends.archive), end.clone());
+        let mut registered = backends.registered.clone();
+        helpers.spawn(async move {
+            // Into the wrong archive nothing is ever written.
+            let may = registered.wait_for(|known| *known == Registered::Yes);
+            if until.run_until_cancelled(may).await.is_some_and(|may| may.is_ok()) {
+                worker::run(queue, archive, until).await;
+            }
+        });
         let keep = sweep::Keep {
             days: app.config.retention_days,
             log_ms: u64::from(app.config.log_days) * 86_400_000,
@@ -92,6 +100,16 @@ impl Running {
         let router = router::router(&app);
         let task = tokio::spawn(serve::serve(listener, router, stop, app.sockets.clone()));
         Ok(Self { addr, app, task, helpers, end })
+    }
+
+    /// Waits until this server finds that it must not run, and answers why.
+    pub async fn refused(&self) -> String {
+        let mut registered = self.app.backends.registered.clone();
+        match registered.wait_for(|known| matches!(known, Registered::No(_))).await.as_deref() {
+            Ok(Registered::No(why)) => return why.clone(),
+            Ok(Registered::Yes | Registered::Unknown) | Err(_) => {}
+        }
+        std::future::pending().await
     }
 
     /// Tells every socket to come back later, waits for what is under way, and ends.

@@ -6,6 +6,7 @@ use crate::clock;
 use crate::deletion::{STEP, finish_all};
 use crate::log::LogError;
 use holdfast::room::RoomEvent;
+use holdfast::wire::Entry;
 use holdfast::{Limits, Millis, Offset, Room, RoomId};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -61,7 +62,7 @@ pub async fn round(
         if days > 0 {
             let before = Millis::from_unix(clock::now().as_unix().saturating_sub(u64::from(days) * DAY_MS));
             // What the archive forgets the log must not bring back.
-            trim(backends, &record.room, before).await?;
+            trim(backends, &record.room, before, true).await?;
             let n = backends.archive.expire(&record.room, before, STEP).await?;
             metrics::counter!("holdfast_expired_total").increment(n);
         }
@@ -70,21 +71,28 @@ pub async fn round(
     *logged = rooms.last().cloned().filter(|_| rooms.len() == ROOMS);
     for room in rooms {
         let before = Millis::from_unix(clock::now().as_unix().saturating_sub(keep.log_ms));
-        trim(backends, &room, before).await?;
+        trim(backends, &room, before, false).await?;
     }
     Ok(())
 }
 
-/// Cuts a room's log: what is older than `before`, is in the archive, and does not tell who is in the room.
-async fn trim(backends: &Backends, room: &RoomId, before: Millis) -> Result<(), LogError> {
+/// Cuts a room's log: what is older than `before`, is in the archive, and does not tell who is in the room. With
+/// `forget`, messages that stand behind somebody's coming are redacted.
+async fn trim(backends: &Backends, room: &RoomId, before: Millis, forget: bool) -> Result<(), LogError> {
     // The queue is in order: if its oldest entry is younger, everything older is in the archive or laid aside.
     let waiting = backends.queue.stats().await?;
     if waiting.depth > 0 && clock::now().as_unix().saturating_sub(waiting.oldest_ms) <= before.as_unix() {
         return Ok(());
     }
     let state = backends.log.state(room).await?;
+    if state.head == 0 {
+        // Somebody looked at it once and never came in.
+        let unused = clock::now().as_unix().saturating_sub(state.epoch.number()) > DAY_MS;
+        return if unused { backends.log.trim(room, state.start()).await } else { Ok(()) };
+    }
     let mut folded = Room::new(state.start());
     let mut until = state.oldest;
+    let mut old = vec![];
     while folded.head().seq < state.head {
         let page = backends.log.read(room, folded.head(), Limits::PAGE_ENTRIES).await?;
         if page.entries.is_empty() {
@@ -95,13 +103,23 @@ async fn trim(backends: &Backends, room: &RoomId, before: Millis) -> Result<(), 
             if until + 1 == offset.seq && entry.at() < before {
                 until = offset.seq;
             }
+            if let Entry::Chat { id, at, .. } = &entry
+                && *at < before
+                && forget
+                && old.len() < STEP
+            {
+                old.push((offset.seq, *id));
+            }
             let _ = folded.handle(clock::now(), RoomEvent::Folded { offset, entry });
         }
-        if until < folded.head().seq && folded.oldest_joined().is_some_and(|joined| joined <= until) {
+        if !forget && until < folded.head().seq && folded.oldest_joined().is_some_and(|joined| joined <= until) {
             break; // Somebody who came that early is still here.
         }
     }
     let until = folded.oldest_joined().map_or(until, |joined| until.min(joined.saturating_sub(1)));
     let until = until.min(state.oldest + STEP as u64); // The rest in the next rounds.
+    for (_, id) in old.iter().filter(|(seq, _)| *seq > until) {
+        backends.log.redact(room, *id).await?;
+    }
     if until > state.oldest { backends.log.trim(room, Offset { epoch: state.epoch, seq: until }).await } else { Ok(()) }
 }

@@ -161,7 +161,7 @@ async fn the_api_describes_itself_and_readiness_names_each_part() {
     let ready = json(reqwest::get(server.url("/readyz")).await.expect("an answer")).await;
     let parts: Vec<&str> =
         ready["parts"].as_array().expect("a list").iter().filter_map(|part| part["name"].as_str()).collect();
-    assert_eq!(parts, ["log", "archive", "breakers", "relay", "rooms", "accepting"]);
+    assert_eq!(parts, ["log", "archive", "one_archive", "breakers", "relay", "rooms", "accepting"]);
     assert_eq!(ready["ready"], true);
 }
 
@@ -175,4 +175,88 @@ async fn an_address_that_asks_too_often_is_told_so() {
     }
     assert!(statuses.iter().filter(|status| **status == 200).count() >= 10);
     assert_eq!(statuses.last(), Some(&429));
+}
+
+#[tokio::test]
+async fn the_operators_side_is_off_without_a_token_and_closed_to_everyone_else() {
+    let paths = [
+        (Method::GET, "overview"),
+        (Method::GET, "dead"),
+        (Method::POST, "dead/replay"),
+        (Method::POST, "dead/discard"),
+        (Method::GET, "rooms"),
+        (Method::PUT, "rooms/abc"),
+        (Method::DELETE, "rooms/abc"),
+        (Method::DELETE, "rooms/abc/messages/0"),
+    ];
+    let (http, off) = (Client::new(), TestServer::start().await);
+    let open = TestServer::start_with(|config| config.admin_token = "a-token-that-is-long-enough".into()).await;
+    for (method, path) in paths {
+        let path = format!("/api/v1/admin/{path}");
+        let ask = |server: &TestServer, token: Option<&str>| {
+            let request = http.request(method.clone(), server.url(&path));
+            let request = token.map_or(request.try_clone().expect("no body"), |token| request.bearer_auth(token));
+            async move { request.send().await.expect("an answer").status().as_u16() }
+        };
+        assert_eq!(ask(&off, Some("a-token-that-is-long-enough")).await, 404, "{path}: there is no such side");
+        assert_eq!(ask(&open, None).await, 401, "{path}: without a token");
+        assert_eq!(ask(&open, Some("a-token-that-is-long-enouh")).await, 401, "{path}: with a wrong one");
+    }
+    assert_eq!(http.get(off.url("/admin")).send().await.expect("an answer").status(), StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_rooms_settings_are_changed_by_the_operator_and_bounded() {
+    const TOKEN: &str = "a-token-that-is-long-enough";
+    let server = TestServer::start_with(|config| config.admin_token = TOKEN.into()).await;
+    let http = Client::new();
+    let made = json(http.post(server.url("/api/v1/rooms")).send().await.expect("an answer")).await;
+    let code = made["room"].as_str().expect("a code");
+    let put = |code: &str, body: &'static str| {
+        let request = http.put(server.url(&format!("/api/v1/admin/rooms/{code}"))).bearer_auth(TOKEN);
+        let request = request.header("content-type", "application/json").body(body);
+        async move { request.send().await.expect("an answer").status().as_u16() }
+    };
+    assert_eq!(put(code, r#"{"name":"Tea","retention_days":30}"#).await, 204);
+    let rooms = http.get(server.url("/api/v1/admin/rooms")).bearer_auth(TOKEN).send().await.expect("an answer");
+    let rooms = json(rooms).await;
+    assert_eq!((&rooms[0]["name"], &rooms[0]["retention_days"]), (&"Tea".into(), &30.into()));
+    assert_eq!(put("never-made", r#"{"retention_days":30}"#).await, 404);
+    for bad in [r#"{"retention_days":0}"#, r#"{"retention_days":40000}"#, r#"{"name":""}"#, r#"{"other":1}"#, "no"] {
+        assert_eq!(put(code, bad).await, 400, "{bad}");
+    }
+}
+
+#[tokio::test]
+async fn the_figures_for_prometheus_are_there_and_move() {
+    let server = TestServer::start().await;
+    let (mut ana, _) = server.join(&room("figures"), "Ana").await;
+    for n in 0..3 {
+        ana.send(&chat(n, "counted")).await;
+        ana.ack(n).await;
+    }
+    let http = Client::new();
+    let mut text = String::new();
+    for _ in 0..100 {
+        text = http.get(server.url("/metrics")).send().await.expect("an answer").text().await.expect("text");
+        if text.contains("holdfast_archive_seconds_count") {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    for name in [
+        "holdfast_append_seconds_bucket",
+        "holdfast_archive_seconds_bucket",
+        "holdfast_queue_depth",
+        "holdfast_queue_oldest_seconds",
+        "holdfast_dead_letters",
+        "holdfast_sockets",
+        "holdfast_rooms",
+        "holdfast_seats",
+        "holdfast_archived_total",
+    ] {
+        assert!(text.contains(name), "{name} is missing:\n{text}");
+    }
+    let far = http.get(server.url("/metrics")).header("x-forwarded-for", "198.51.100.7").send().await;
+    assert_eq!(far.expect("an answer").status(), StatusCode::NOT_FOUND, "not for people behind a proxy");
 }

@@ -309,15 +309,14 @@ async fn a_redis_cluster_keeps_the_contracts() {
     stop.cancel();
 }
 
-#[tokio::test]
-async fn a_master_found_by_a_sentinel_keeps_the_contracts() {
-    let master = stores::Redis::start();
+/// A sentinel that watches the Redis on this port, and its own port.
+async fn sentinel_of(master: &str, more: &str) -> (tokio::process::Child, u16, tempfile::TempDir) {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let port = stores::free_port();
     let conf = dir.path().join("sentinel.conf");
-    let text = format!("port {port}\nbind 127.0.0.1\nsentinel monitor mymaster 127.0.0.1 {} 1\n", master.process.port);
+    let text = format!("port {port}\nbind 127.0.0.1\nsentinel monitor mymaster 127.0.0.1 {master} 1\n{more}");
     std::fs::write(&conf, text).expect("written");
-    let mut sentinel = tokio::process::Command::new("redis-server")
+    let child = tokio::process::Command::new("redis-server")
         .arg(&conf)
         .arg("--sentinel")
         .stdout(std::process::Stdio::null())
@@ -325,6 +324,13 @@ async fn a_master_found_by_a_sentinel_keeps_the_contracts() {
         .spawn()
         .expect("the sentinel starts");
     tokio::time::sleep(Duration::from_millis(500)).await;
+    (child, port, dir)
+}
+
+#[tokio::test]
+async fn a_master_found_by_a_sentinel_keeps_the_contracts() {
+    let master = stores::Redis::start();
+    let (mut sentinel, port, _dir) = sentinel_of(&master.process.port.to_string(), "").await;
     let stop = CancellationToken::new();
     let (log, queue, _) = redis_parts(&format!("redis+sentinel://127.0.0.1:{port}/mymaster"), &stop);
     queue_contract(log.clone(), queue).await;
@@ -339,4 +345,60 @@ async fn mongodb_keeps_the_contract() {
     server.ready().await;
     let archive = MongoArchive::new(server.uri()).await.expect("a URL");
     archive_contract(Arc::new(archive)).await;
+}
+
+/// A master with two replicas, all with a password, watched by a sentinel. What was acknowledged is on a replica
+/// (`WAIT`), so that the failover loses nothing; and the log begins a new life, because it could have.
+#[tokio::test]
+async fn a_failover_loses_nothing_that_was_waited_for() {
+    let login = ["--requirepass", "hush", "--masterauth", "hush", "--appendonly", "yes"];
+    let mut master = stores::Redis::start_with(&login);
+    let port = master.process.port.to_string();
+    let follow = [&login[..], &["--replicaof", "127.0.0.1", &port]].concat();
+    let replicas = [stores::Redis::start_with(&follow), stores::Redis::start_with(&follow)];
+    let ask =
+        |server: &stores::Redis, args: &[&str]| server.cli(&[&["-a", "hush", "--no-auth-warning"], args].concat());
+    for replica in &replicas {
+        for _ in 0..200 {
+            if ask(replica, &["INFO", "replication"]).contains("master_link_status:up") {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+    let (mut sentinel, at, _dir) = sentinel_of(
+        &port,
+        "sentinel auth-pass mymaster hush\nsentinel down-after-milliseconds mymaster 800\n\
+         sentinel failover-timeout mymaster 3000\n",
+    )
+    .await;
+    tokio::time::sleep(Duration::from_secs(1)).await; // Until the sentinel has heard of the replicas.
+    let stop = CancellationToken::new();
+    let redis = Redis::new(&format!("redis+sentinel://:hush@127.0.0.1:{at}/mymaster"), "contract").expect("a URL");
+    let log = RedisLog::start(&redis, 1, &stop);
+    let (hall, ids) = (room("failover"), ids(60, 9));
+    let mut seen = NEVER;
+    for id in &ids[..30] {
+        seen = log.append(&hall, chat(*id, "before"), seen).await.expect("stored");
+    }
+    let before = seen;
+    master.process.kill();
+    let began = std::time::Instant::now();
+    for id in &ids[30..] {
+        seen = loop {
+            assert!(began.elapsed() < Duration::from_secs(40), "no master is found");
+            match log.append(&hall, chat(*id, "after"), seen).await {
+                Ok(at) => break seen.max(at),
+                Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+            }
+        };
+    }
+    stop.cancel();
+    let _ = sentinel.kill().await;
+    assert!(seen.epoch > before.epoch, "a successor may lack the end: a new life, and everyone is told");
+    let heir = replicas.iter().find(|one| ask(one, &["ROLE"]).starts_with("master")).expect("one was promoted");
+    let queue = ask(heir, &["--scan", "--pattern", "contract:*:queue"]);
+    let queued = ask(heir, &["XRANGE", &queue, "-", "+"]);
+    let missing = ids.iter().filter(|id| !queued.contains(&id.to_string())).count();
+    assert_eq!(missing, 0, "everything acknowledged is on its way to the archive");
 }

@@ -9,6 +9,10 @@ use support::cluster::{Cluster, figure, report, times};
 use support::page::Page;
 use support::room;
 
+fn ms(took: Duration) -> u64 {
+    u64::try_from(took.as_millis()).unwrap_or(u64::MAX)
+}
+
 const SOON: Duration = Duration::from_secs(10);
 
 /// D1: two nodes, many authors: the same gapless numbers for everyone.
@@ -121,23 +125,34 @@ async fn a_node_killed_under_load_loses_nothing() {
         page.joined().await;
     }
     let mut moved = vec![];
+    let mut on_the_other = vec![];
+    let sockets = |page: &Page| page.shared.lock().expect("no panic").sockets;
     for round in 0..times(2, 20) {
         let victim = round % 2;
+        let (mut back, mut before, mut killed) = (std::collections::BTreeMap::new(), vec![], Instant::now());
         for n in 0..40 {
             for page in &pages {
                 page.say(&format!("{round} {n}"));
             }
             if n == 10 {
+                before = pages.iter().map(sockets).collect();
                 cluster.nodes[victim].kill().await;
+                killed = Instant::now();
+            }
+            for (at, page) in pages.iter().enumerate().filter(|_| n >= 10) {
+                if !back.contains_key(&at) && sockets(page) > before[at] && page.is_in() {
+                    back.insert(at, ms(killed.elapsed()));
+                }
             }
             tokio::time::sleep(Duration::from_millis(30)).await;
         }
+        on_the_other.extend(back.into_values());
         let began = Instant::now();
         for page in &pages {
             page.until("everything is stored", Duration::from_secs(20), |page| page.is_in() && page.pending() == 0)
                 .await;
         }
-        moved.push(u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX));
+        moved.push(ms(began.elapsed()));
         cluster.nodes[victim].start().await;
         tokio::time::sleep(Duration::from_millis(300)).await;
     }
@@ -148,6 +163,11 @@ async fn a_node_killed_under_load_loses_nothing() {
     cluster.drained(Duration::from_secs(40)).await;
     let written = cluster.prove(&hall, &pages.iter().collect::<Vec<_>>()).await;
     assert_eq!(written.acked.len(), all, "nothing was given up");
+    on_the_other.sort_unstable();
+    assert!(!on_the_other.is_empty(), "somebody was on the node that died");
+    let p95 = on_the_other[(on_the_other.len() - 1) * 95 / 100];
+    assert!(Duration::from_millis(p95) <= figure(2_000), "on the other node after {on_the_other:?}");
+    report("C2", "a node killed; until its people are in the room on the other", on_the_other);
     report(
         "C2",
         &format!("{all} messages, a node killed {} times; after the last word until all is stored", moved.len()),

@@ -310,10 +310,7 @@ impl Session {
                 }
                 vec![]
             }
-            (Refusal::HistoryAway, _) => {
-                self.chat.history_failed();
-                self.notify(now, "Earlier messages cannot be loaded right now.")
-            }
+            (Refusal::HistoryAway, _) => self.history_refused(now),
             (Refusal::NoSeat | Refusal::Seated, _)
             | (Refusal::LogAway | Refusal::Busy | Refusal::TooFast | Refusal::IdTaken | Refusal::BadId, None) => vec![],
         }

@@ -2,6 +2,7 @@
 
 use super::chat::Chat;
 use super::{Effect, Session};
+use crate::backoff::Backoff;
 use crate::id::Offset;
 use crate::limits::Limits;
 use crate::time::Millis;
@@ -21,6 +22,17 @@ pub(super) enum Past {
         before: Offset,
         /// When the question counts as lost.
         until: Millis,
+        /// How often it was refused before.
+        refused: u32,
+    },
+    /// The server could not say; asked again at `at`.
+    Later {
+        /// The place.
+        before: Offset,
+        /// When.
+        at: Millis,
+        /// How often it was refused.
+        refused: u32,
     },
 }
 
@@ -29,31 +41,26 @@ impl Chat {
         match self.past {
             Past::None => Earlier::None,
             Past::There => Earlier::There,
-            Past::Asked { .. } => Earlier::Loading,
+            Past::Asked { .. } | Past::Later { .. } => Earlier::Loading,
         }
     }
 
     pub(super) const fn history_deadline(&self) -> Option<Millis> {
         match self.past {
             Past::Asked { until, .. } => Some(until),
+            Past::Later { at, .. } => Some(at),
             Past::None | Past::There => None,
-        }
-    }
-
-    pub(super) fn give_up_history(&mut self, now: Millis) {
-        if self.history_deadline().is_some_and(|until| now >= until) {
-            self.past = Past::There;
         }
     }
 
     /// Whether the messages before this place are on their way.
     pub(super) fn is_asked_before(&self, place: Offset) -> bool {
-        matches!(self.past, Past::Asked { before, .. } if before == place)
+        matches!(self.past, Past::Asked { before, .. } | Past::Later { before, .. } if before == place)
     }
 
     /// It can be asked for again.
     pub(super) const fn history_failed(&mut self) {
-        if matches!(self.past, Past::Asked { .. }) {
+        if matches!(self.past, Past::Asked { .. } | Past::Later { .. }) {
             self.past = Past::There;
         }
     }
@@ -72,9 +79,36 @@ impl Session {
     }
 
     pub(super) fn ask_history(&mut self, now: Millis, before: Offset) -> Vec<Effect> {
+        self.ask_history_again(now, before, 0)
+    }
+
+    fn ask_history_again(&mut self, now: Millis, before: Offset, refused: u32) -> Vec<Effect> {
         self.chat.floor = before;
-        self.chat.past = Past::Asked { before, until: now.plus(Limits::HISTORY_WITHIN_MS) };
+        self.chat.past = Past::Asked { before, until: now.plus(Limits::HISTORY_WITHIN_MS), refused };
         self.send(&ClientMsg::History { before })
+    }
+
+    /// The server cannot say what came before: a moment later it may.
+    pub(super) fn history_refused(&mut self, now: Millis) -> Vec<Effect> {
+        let Past::Asked { before, refused, .. } = self.chat.past else { return vec![] };
+        if refused >= Limits::HISTORY_TRIES {
+            self.chat.past = Past::There;
+            return self.notify(now, "Earlier messages cannot be loaded right now.");
+        }
+        let at = now.plus(Backoff::HISTORY.delay_ms(refused, &mut self.rng));
+        self.chat.past = Past::Later { before, at, refused: refused + 1 };
+        vec![]
+    }
+
+    pub(super) fn history_tick(&mut self, now: Millis) -> Vec<Effect> {
+        match self.chat.past {
+            Past::Asked { until, .. } if now >= until => {
+                self.chat.past = Past::There;
+                vec![]
+            }
+            Past::Later { before, at, refused } if now >= at => self.ask_history_again(now, before, refused),
+            Past::None | Past::There | Past::Asked { .. } | Past::Later { .. } => vec![],
+        }
     }
 
     pub(super) fn show_earlier(&mut self, now: Millis) -> Vec<Effect> {

@@ -400,7 +400,7 @@ impl Session {
         if self.link.is_online() && self.chat.next_deadline().is_some_and(|at| now >= at) {
             effects.extend(self.resend_chat(now));
         }
-        self.chat.give_up_history(now);
+        effects.extend(self.history_tick(now));
         let peers: Vec<PeerId> = self.people.keys().copied().collect();
         for peer in peers {
             let due = self.people.get_mut(&peer).map(|person| person.peer.tick(now)).unwrap_or_default();

@@ -7,8 +7,8 @@ use leptos_meta::HashedStylesheet;
 /// What the page shows, as plain data.
 #[derive(Clone, Debug, Default)]
 pub struct AdminView {
-    /// Nodes: name, sockets, whether it is the one that answers.
-    pub nodes: Vec<(String, u64, bool)>,
+    /// Nodes: name, sockets, rooms and seats, whether it is the one that answers.
+    pub nodes: Vec<(String, [u64; 3], bool)>,
     /// Rooms in memory of the node that answers.
     pub rooms: Vec<String>,
     /// Their seats.
@@ -106,16 +106,18 @@ fn Figures(view: AdminView) -> impl IntoView {
                     <tr>
                         <th>"Node"</th>
                         <th>"Sockets"</th>
+                        <th>"Rooms"</th>
+                        <th>"Seats"</th>
                     </tr>
                 </thead>
                 <tbody>
                     {nodes
                         .into_iter()
-                        .map(|(node, sockets, me)| {
+                        .map(|(node, load, me)| {
                             view! {
                                 <tr>
                                     <td>{node}{me.then_some(" (this one)")}</td>
-                                    <td>{sockets}</td>
+                                    {load.map(|n| view! { <td>{n}</td> }).collect_view()}
                                 </tr>
                             }
                         })

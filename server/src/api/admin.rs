@@ -40,6 +40,10 @@ pub struct NodeBody {
     pub node: String,
     /// Its open sockets.
     pub sockets: u64,
+    /// Rooms in its memory.
+    pub rooms: u64,
+    /// Seats of those rooms. One that several nodes know counts on each of them.
+    pub seats: u64,
     /// Whether it is the one that answers.
     pub me: bool,
 }
@@ -180,14 +184,17 @@ pub async fn look(app: &App) -> Overview {
         .bus
         .iter()
         .flat_map(crate::redis::bus::Bus::nodes)
-        .map(|(node, sockets)| NodeBody {
+        .map(|(node, load)| NodeBody {
             node: format!("{:x}", node.number()),
-            sockets,
+            sockets: load.sockets,
+            rooms: load.rooms,
+            seats: load.seats,
             me: app.bus.as_ref().is_some_and(|bus| bus.node() == node),
         })
         .collect();
     if nodes.is_empty() {
-        nodes.push(NodeBody { node: "the only one".into(), sockets: app.sockets.len() as u64, me: true });
+        let (sockets, rooms, seats) = (app.sockets.len() as u64, app.rooms.count() as u64, app.rooms.seats());
+        nodes.push(NodeBody { node: "the only one".into(), sockets, rooms, seats, me: true });
     }
     let durability = app.backends.redis.as_ref().map_or("always", |redis| redis.durability().0.as_str());
     Overview {

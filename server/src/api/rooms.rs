@@ -200,7 +200,7 @@ pub async fn messages(
     }
     let after = after.as_deref().map_or(Some(Offset::default()), place).ok_or(Problem::BadParameter)?;
     room_body(&app, room.clone()).await?;
-    let page = past::after(&*app.backends.log, &*app.backends.archive, &room, after, limit).await;
+    let page = past::after(&app.backends, &room, after, limit).await;
     Ok(Json(messages_body(page.map_err(|_| Problem::StoreAway)?)))
 }
 

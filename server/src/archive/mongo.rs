@@ -231,17 +231,25 @@ impl MongoArchive {
         Ok(())
     }
 
+    /// Deletes what a tombstone covers of the entries just stored: at most a batch.
     async fn delete_covered(&self, grave: &Tombstone) -> Result<(), Error> {
-        let filter = match grave.what {
-            Deleted::Room(epoch) => doc! { "room": grave.room.as_str(), "epoch": { "$lte": number(epoch.number()) } },
-            Deleted::Message(id) => doc! { "room": grave.room.as_str(), "id": id.to_string() },
-        };
-        self.entries.delete_many(filter).await?;
-        if let Deleted::Room(epoch) = grave.what {
-            let until = head_text(Offset { epoch, seq: u64::MAX });
-            self.rooms.delete_one(doc! { "_id": grave.room.as_str(), "head": { "$lte": until } }).await?;
+        self.entries.delete_many(covered(grave)).await.map(drop)
+    }
+
+    /// Deletes up to `limit` entries, oldest first; answers how many.
+    async fn delete_some(&self, filter: Document, limit: usize) -> Result<u64, Error> {
+        let find = self.entries.find(filter).sort(doc! { "epoch": 1, "seq": 1 }).limit(number(limit as u64));
+        let doomed: Vec<EntryDoc> = find.await?.try_collect().await?;
+        let mut deleted = 0;
+        let mut by_epoch: BTreeMap<(String, i64), Vec<i64>> = BTreeMap::new();
+        for doc in doomed {
+            by_epoch.entry((doc.room, doc.epoch)).or_default().push(doc.seq);
         }
-        Ok(())
+        for ((room, epoch), seqs) in by_epoch {
+            let filter = doc! { "room": room, "epoch": epoch, "seq": { "$in": seqs } };
+            deleted += self.entries.delete_many(filter).await?.deleted_count;
+        }
+        Ok(deleted)
     }
 
     fn messages(&self, filter: Document, newest: bool, limit: usize) -> Answer<Vec<(Offset, Entry)>> {
@@ -297,10 +305,7 @@ impl Archive for MongoArchive {
     fn store(&self, records: Vec<Record>) -> BoxFuture<'static, Result<(), StoreError>> {
         let this = self.clone();
         async move {
-            let began = std::time::Instant::now();
-            let stored = this.dependency.ask(this.store_batch(&records)).await;
-            metrics::histogram!("holdfast_archive_seconds").record(began.elapsed().as_secs_f64());
-            match stored {
+            match this.dependency.ask(this.store_batch(&records)).await {
                 Ok(Ok(())) => Ok(()),
                 Ok(Err(refusal)) => Err(StoreError::Refused(refusal)),
                 Err(silence) => Err(StoreError::Away(short(&silence.to_string()))),
@@ -354,9 +359,15 @@ impl Archive for MongoArchive {
         })
     }
 
-    fn bury(&self, tombstone: Tombstone, _limit: usize) -> Answer<bool> {
+    fn bury(&self, tombstone: Tombstone, limit: usize) -> Answer<bool> {
         self.ask(move |this| async move {
-            this.delete_covered(&tombstone).await?;
+            if this.delete_some(covered(&tombstone), limit).await? >= limit as u64 {
+                return Ok(false);
+            }
+            if let Deleted::Room(epoch) = tombstone.what {
+                let until = head_text(Offset { epoch, seq: u64::MAX });
+                this.rooms.delete_one(doc! { "_id": tombstone.room.as_str(), "head": { "$lte": until } }).await?;
+            }
             this.gone.update_one(doc! { "_id": tombstone.key() }, doc! { "$set": { "unfinished": false } }).await?;
             Ok(true)
         })
@@ -364,19 +375,14 @@ impl Archive for MongoArchive {
 
     fn expire(&self, room: &RoomId, older_than: Millis, limit: usize) -> Answer<u64> {
         let filter = doc! { "room": room.as_str(), "at": { "$lt": number(older_than.as_unix()) } };
-        self.ask(move |this| async move {
-            let find = this.entries.find(filter).sort(doc! { "epoch": 1, "seq": 1 }).limit(number(limit as u64));
-            let doomed: Vec<EntryDoc> = find.await?.try_collect().await?;
-            let mut deleted = 0;
-            let mut by_epoch: BTreeMap<(String, i64), Vec<i64>> = BTreeMap::new();
-            for doc in doomed {
-                by_epoch.entry((doc.room, doc.epoch)).or_default().push(doc.seq);
-            }
-            for ((room, epoch), seqs) in by_epoch {
-                let filter = doc! { "room": room, "epoch": epoch, "seq": { "$in": seqs } };
-                deleted += this.entries.delete_many(filter).await?.deleted_count;
-            }
-            Ok(deleted)
-        })
+        self.ask(move |this| async move { this.delete_some(filter, limit).await })
+    }
+}
+
+/// The entries that a tombstone covers.
+fn covered(grave: &Tombstone) -> Document {
+    match grave.what {
+        Deleted::Room(epoch) => doc! { "room": grave.room.as_str(), "epoch": { "$lte": number(epoch.number()) } },
+        Deleted::Message(id) => doc! { "room": grave.room.as_str(), "id": id.to_string() },
     }
 }

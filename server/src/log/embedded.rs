@@ -68,7 +68,13 @@ impl RoomLog for EmbeddedLog {
     fn append(&self, room: &RoomId, entry: Entry, seen: Offset) -> BoxFuture<'static, Result<Offset, LogError>> {
         let name = room.clone();
         let done = self.write_and_wake(room, move |tx| append_entry(tx, &name, &entry, seen));
-        async move { done.await? }.boxed()
+        let began = std::time::Instant::now();
+        async move {
+            let done = done.await;
+            metrics::histogram!("holdfast_append_seconds").record(began.elapsed().as_secs_f64());
+            done?
+        }
+        .boxed()
     }
 
     fn read(&self, room: &RoomId, after: Offset, limit: usize) -> BoxFuture<'static, Result<LogPage, LogError>> {
@@ -97,6 +103,10 @@ impl RoomLog for EmbeddedLog {
         self.write_and_wake(room, move |tx| {
             let mut state = ensure_room(tx, &name, LogEpoch::default())?;
             if state.epoch != until.epoch {
+                return Ok(());
+            }
+            if state.head == 0 {
+                tx.open_table(ROOMS)?.remove(name.as_str())?;
                 return Ok(());
             }
             let (mut entries, mut keys) = (tx.open_table(ENTRIES)?, tx.open_table(KEYS)?);
@@ -130,7 +140,7 @@ impl RoomLog for EmbeddedLog {
         let name = room.clone();
         self.write_and_wake(room, move |tx| {
             let state = ensure_room(tx, &name, LogEpoch::default())?;
-            begin_anew(tx, &name, state.epoch)
+            begin_anew(tx, &name, state.epoch, true)
         })
     }
 
@@ -195,14 +205,14 @@ fn ensure_room(tx: &WriteTransaction, room: &RoomId, seen: LogEpoch) -> Result<L
     let known = state_of(&tx.open_table(ROOMS)?, room)?; // Closed again before it is written to.
     match known {
         Some(state) => Ok(state),
-        None => begin_anew(tx, room, seen),
+        None => begin_anew(tx, room, seen, false),
     }
 }
 
 /// Begins a life of the log later than `before`, which whoever knew the old one must notice.
-fn begin_anew(tx: &WriteTransaction, room: &RoomId, before: LogEpoch) -> Result<LogState, redb::Error> {
+fn begin_anew(tx: &WriteTransaction, room: &RoomId, before: LogEpoch, reborn: bool) -> Result<LogState, redb::Error> {
     let epoch = LogEpoch::from_number(clock::now().as_unix().max(before.number() + 1));
-    let state = LogState { epoch, head: 0, oldest: 0 };
+    let state = LogState { epoch, head: 0, oldest: 0, reborn };
     let name = room.as_str();
     tx.open_table(ENTRIES)?.retain_in((name, 0)..=(name, u64::MAX), |_, _| false)?;
     let mut keys = tx.open_table(KEYS)?;
@@ -226,7 +236,7 @@ fn append_entry(
     let mut state = ensure_room(tx, room, seen.epoch)?;
     if seen > state.head() {
         tracing::error!(%room, "the log has lost its end and begins anew");
-        state = begin_anew(tx, room, seen.epoch)?;
+        state = begin_anew(tx, room, seen.epoch, true)?;
     }
     let name = room.as_str();
     let mut entries = tx.open_table(ENTRIES)?;

@@ -31,6 +31,9 @@ pub struct LogState {
     pub head: u64,
     /// Entries up to here are no longer in it; the archive has them.
     pub oldest: u64,
+    /// Whether another life of it came before, whose last entries may still be on their way to the archive.
+    #[serde(default)]
+    pub reborn: bool,
 }
 
 impl LogState {
@@ -73,7 +76,8 @@ pub trait RoomLog: Send + Sync + 'static {
     /// Changes whenever the room's log may have changed. A lost wake-up costs time, never an entry.
     fn wakes(&self, room: &RoomId) -> watch::Receiver<u64>;
 
-    /// Takes archived entries up to this one out of the log; nothing if it is of another life.
+    /// Takes archived entries up to this one out of the log; nothing if it is of another life. A log that was never
+    /// written to is forgotten.
     fn trim(&self, room: &RoomId, until: Offset) -> BoxFuture<'static, Result<(), LogError>>;
 
     /// Removes what a message said; its number stays, as [`Entry::Redacted`].
@@ -82,6 +86,6 @@ pub trait RoomLog: Send + Sync + 'static {
     /// Removes every entry of the room; the log begins a new life.
     fn wipe(&self, room: &RoomId) -> BoxFuture<'static, Result<LogState, LogError>>;
 
-    /// Rooms that have a log, in order, after this one.
+    /// Rooms that have a log, in the order of their codes, after this one.
     fn rooms(&self, after: Option<RoomId>, limit: usize) -> BoxFuture<'static, Result<Vec<RoomId>, LogError>>;
 }

@@ -200,6 +200,7 @@ impl Queue for EmbeddedQueue {
                     attempts: row.attempts,
                     first_error: row.first_error,
                     last_error: row.last_error,
+                    record: parse(row.payload.as_bytes()),
                     payload: row.payload,
                 }));
             }

@@ -47,6 +47,8 @@ pub struct DeadLetter {
     pub last_error: String,
     /// What it is, as it stood in the queue.
     pub payload: String,
+    /// The record in it; none if it holds none.
+    pub record: Option<Record>,
 }
 
 /// What an operator wants to know of the queue.

@@ -114,7 +114,10 @@ impl Worker {
                 None => {}
             }
         }
-        match self.archive.store(batch).await {
+        let began = Instant::now();
+        let stored = self.archive.store(batch).await;
+        metrics::histogram!("holdfast_archive_seconds").record(began.elapsed().as_secs_f64());
+        match stored {
             Ok(()) => {
                 metrics::counter!("holdfast_archived_total").increment(keys.len() as u64);
                 ArchiverEvent::Stored

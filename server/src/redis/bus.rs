@@ -34,9 +34,21 @@ struct Message {
     /// None for a sign of life.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     about: Option<(RoomId, NodeMsg)>,
-    /// Sockets on the node, in a sign of life.
+    /// What the node carries, in a sign of life.
     #[serde(default)]
-    sockets: u64,
+    load: Load,
+}
+
+/// What a node carries.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Load {
+    /// Open sockets.
+    pub sockets: u64,
+    /// Rooms in memory.
+    pub rooms: u64,
+    /// Seats of those rooms.
+    pub seats: u64,
 }
 
 /// The way to the other nodes. Cheap to clone.
@@ -44,10 +56,11 @@ struct Message {
 pub struct Bus {
     node: NodeId,
     out: mpsc::Sender<(RoomId, NodeMsg)>,
-    heard: Arc<Mutex<BTreeMap<NodeId, (Instant, u64)>>>,
+    heard: Arc<Mutex<BTreeMap<NodeId, (Instant, Load)>>>,
     /// When another node was last heard of.
     others: Arc<Mutex<Option<Instant>>>,
     cut_off: Arc<watch::Sender<Option<Instant>>>,
+    hearing: Arc<watch::Sender<bool>>,
 }
 
 impl Bus {
@@ -62,6 +75,7 @@ impl Bus {
                 heard: Arc::default(),
                 others: Arc::default(),
                 cut_off: Arc::new(watch::channel(None).0),
+                hearing: Arc::new(watch::channel(true).0),
             },
             waiting,
         )
@@ -80,9 +94,9 @@ impl Bus {
         self.node
     }
 
-    /// The nodes heard of lately, each with the number of its sockets.
+    /// The nodes heard of lately, each with what it carries.
     #[must_use]
-    pub fn nodes(&self) -> Vec<(NodeId, u64)> {
+    pub fn nodes(&self) -> Vec<(NodeId, Load)> {
         let heard = self.heard.lock().expect("no holder of this lock can panic");
         heard.iter().filter(|(_, (at, _))| at.elapsed() < GONE_AFTER).map(|(node, (_, n))| (*node, *n)).collect()
     }
@@ -98,13 +112,19 @@ impl Bus {
         self.cut_off.subscribe()
     }
 
-    fn note(&self, node: NodeId, sockets: u64) {
+    /// Whether this node hears the others.
+    #[must_use]
+    pub fn hearing(&self) -> watch::Receiver<bool> {
+        self.hearing.subscribe()
+    }
+
+    fn note(&self, node: NodeId, load: Load) {
         if node != self.node {
             *self.others.lock().expect("no holder of this lock can panic") = Some(Instant::now());
         }
         let mut heard = self.heard.lock().expect("no holder of this lock can panic");
         heard.retain(|_, (at, _)| at.elapsed() < GONE_AFTER);
-        heard.insert(node, (Instant::now(), sockets));
+        heard.insert(node, (Instant::now(), load));
     }
 
     /// Starts to carry messages, until `stop`.
@@ -113,20 +133,20 @@ impl Bus {
         redis: &Redis,
         waiting: mpsc::Receiver<(RoomId, NodeMsg)>,
         rooms: &Rooms,
-        sockets: impl Fn() -> u64 + Send + 'static,
+        load: impl Fn() -> Load + Send + 'static,
         stop: &CancellationToken,
     ) {
         let run = |task: futures::future::BoxFuture<'static, ()>| {
             let stop = stop.clone();
             tokio::spawn(async move { stop.run_until_cancelled(task).await });
         };
-        run(Box::pin(publish(self.clone(), redis.clone(), waiting, sockets)));
+        run(Box::pin(publish(self.clone(), redis.clone(), waiting, load)));
         run(Box::pin(listen(self.clone(), redis.clone(), rooms.clone())));
-        run(Box::pin(watch_own_ears(self.clone(), rooms.clone())));
+        run(Box::pin(watch_own_ears(self.clone())));
     }
 }
 
-async fn publish(bus: Bus, redis: Redis, mut waiting: mpsc::Receiver<(RoomId, NodeMsg)>, sockets: impl Fn() -> u64) {
+async fn publish(bus: Bus, redis: Redis, mut waiting: mpsc::Receiver<(RoomId, NodeMsg)>, load: impl Fn() -> Load) {
     let mut beat = tokio::time::interval(BEAT);
     let channel = redis.channel();
     let mut batch = vec![];
@@ -134,13 +154,13 @@ async fn publish(bus: Bus, redis: Redis, mut waiting: mpsc::Receiver<(RoomId, No
         let mut texts = vec![];
         tokio::select! {
             _ = beat.tick() => {
-                texts.push(Message { node: bus.node, about: None, sockets: sockets() });
+                texts.push(Message { node: bus.node, about: None, load: load() });
             }
             n = waiting.recv_many(&mut batch, BATCH) => {
                 if n == 0 {
                     return;
                 }
-                texts.extend(batch.drain(..).map(|about| Message { node: bus.node, about: Some(about), sockets: 0 }));
+                texts.extend(batch.drain(..).map(|about| Message { node: bus.node, about: Some(about), load: Load::default() }));
             }
         }
         let mut pipe = redis::pipe();
@@ -167,9 +187,9 @@ async fn listen(bus: Bus, redis: Redis, rooms: Rooms) {
             // Our own beat comes back every second: a connection that is silent for longer is dead.
             while let Ok(Some(message)) = tokio::time::timeout(DEAF_AFTER, messages.next()).await {
                 let text: String = message.get_payload().unwrap_or_default();
-                if let Ok(Message { node, about, sockets }) = serde_json::from_str::<Message>(&text) {
+                if let Ok(Message { node, about, load }) = serde_json::from_str::<Message>(&text) {
                     match about {
-                        None => bus.note(node, sockets),
+                        None => bus.note(node, load),
                         Some((room, msg)) if node != bus.node => rooms.tell(&room, RoomEvent::Told { node, msg }),
                         Some(_) => {}
                     }
@@ -180,7 +200,7 @@ async fn listen(bus: Bus, redis: Redis, rooms: Rooms) {
     }
 }
 
-async fn watch_own_ears(bus: Bus, rooms: Rooms) {
+async fn watch_own_ears(bus: Bus) {
     let mut heard = true;
     tokio::time::sleep(DEAF_AFTER).await;
     loop {
@@ -189,7 +209,7 @@ async fn watch_own_ears(bus: Bus, rooms: Rooms) {
         if hears != heard {
             heard = hears;
             tracing::info!(hears, "the other nodes");
-            rooms.tell_all(&RoomEvent::Hears(hears));
+            bus.hearing.send_replace(hears);
             let others = *bus.others.lock().expect("no holder of this lock can panic");
             let had_others = others.is_some_and(|at| at.elapsed() < OTHERS_REMEMBERED);
             bus.cut_off.send_replace((!hears && had_others).then(Instant::now));

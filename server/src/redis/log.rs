@@ -16,8 +16,8 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
-type State = (u64, u64, u64);
-type Known = (Option<u64>, Option<u64>, Option<u64>);
+type State = (u64, u64, u64, bool);
+type Known = (Option<u64>, Option<u64>, Option<u64>, Option<bool>);
 type StreamEntry = (String, Vec<String>);
 
 /// The log. Cheap to clone.
@@ -34,14 +34,14 @@ impl From<Silence> for LogError {
     }
 }
 
-/// The keys of a room, as every script wants them: meta, log, keys, gone, rooms.
+/// The keys of a room, as every script wants them: meta, log, keys, gone, index.
 pub(super) fn room_keys(redis: &Redis, room: &RoomId) -> [String; 5] {
     let of = |name| redis.room_key(room, name);
-    [of("meta"), of("log"), of("keys"), of("gone"), redis.key(partition_of(room), "rooms")]
+    [of("meta"), of("log"), of("keys"), of("gone"), redis.key(partition_of(room), "index")]
 }
 
-fn state((epoch, head, oldest): State) -> LogState {
-    LogState { epoch: LogEpoch::from_number(epoch), head, oldest }
+fn state((epoch, head, oldest, reborn): State) -> LogState {
+    LogState { epoch: LogEpoch::from_number(epoch), head, oldest, reborn }
 }
 
 impl RedisLog {
@@ -87,15 +87,15 @@ impl RedisLog {
         let [meta, log, _, gone, _] = room_keys(&self.redis, &room);
         let mut pipe = redis::pipe();
         pipe.atomic();
-        pipe.cmd("HMGET").arg(&meta).arg("e").arg("h").arg("o");
+        pipe.cmd("HMGET").arg(&meta).arg("e").arg("h").arg("o").arg("p");
         pipe.cmd("XRANGE").arg(&log).arg(format!("{}-0", after.seq.saturating_add(1))).arg("+").arg("COUNT").arg(limit);
         let (known, rows): (Known, Vec<StreamEntry>) = self.redis.pipe(pipe).await?;
-        let (Some(epoch), Some(head), Some(oldest)) = known else {
+        let (Some(epoch), Some(head), Some(oldest), reborn) = known else {
             // Emptied, or never used: its new life must come after the one we know.
             let fresh = self.run(&STATE_SCRIPT, &room, after, vec![]).await.map(state)?;
             return Ok(LogPage { state: fresh, entries: vec![] });
         };
-        let state = state((epoch, head, oldest));
+        let state = state((epoch, head, oldest, reborn.unwrap_or(false)));
         if after > state.head() {
             // The log has less than we know: it lost its end, and the script begins a new life.
             let fresh = self.run(&STATE_SCRIPT, &room, after, vec![]).await.map(self::state)?;
@@ -111,7 +111,7 @@ impl RedisLog {
         if !missing.is_empty() {
             let mut cmd = redis::cmd("HMGET");
             cmd.arg(&gone).arg(&missing);
-            let marks: Vec<Option<u8>> = self.redis.cmd(cmd).await?;
+            let marks: Vec<Option<String>> = self.redis.cmd(cmd).await?;
             redacted.extend(missing.iter().zip(marks).filter(|(_, mark)| mark.is_some()).map(|(seq, _)| *seq));
             if redacted.len() < missing.len() {
                 // Entries are gone that nobody took out: this life of the log is over, and everyone is told so.
@@ -213,13 +213,13 @@ impl RoomLog for RedisLog {
         async move {
             let mut rooms = std::collections::BTreeSet::new();
             for partition in 0..PARTITIONS {
-                let mut cmd = redis::cmd("SMEMBERS");
-                cmd.arg(this.redis.key(partition, "rooms"));
+                let mut cmd = redis::cmd("ZRANGEBYLEX");
+                let after = after.as_ref().map_or("-".to_owned(), |room| format!("({room}"));
+                cmd.arg(this.redis.key(partition, "index")).arg(after).arg("+").arg("LIMIT").arg(0).arg(limit);
                 let names: Vec<String> = this.redis.cmd(cmd).await?;
                 rooms.extend(names.iter().filter_map(|name| name.parse::<RoomId>().ok()));
             }
-            let later = rooms.into_iter().filter(|room| after.as_ref().is_none_or(|after| room > after));
-            Ok(later.take(limit).collect())
+            Ok(rooms.into_iter().take(limit).collect())
         }
         .boxed()
     }

@@ -1,6 +1,7 @@
 //! Redis, or what speaks its protocol: one server, a master found by sentinels, or a cluster.
 
 pub mod bus;
+mod dead;
 pub mod log;
 pub mod queue;
 mod reader;
@@ -13,9 +14,10 @@ use holdfast::RoomId;
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::cluster::ClusterClient;
 use redis::cluster_async::ClusterConnection;
-use redis::sentinel::{SentinelClient, SentinelServerType};
+use redis::sentinel::{SentinelClient, SentinelNodeConnectionInfo, SentinelServerType};
 use redis::{
-    AsyncConnectionConfig, Client, Cmd, FromRedisValue, IntoConnectionInfo, Pipeline, RedisFuture, RedisResult, Value,
+    AsyncConnectionConfig, Client, Cmd, FromRedisValue, IntoConnectionInfo, Pipeline, RedisFuture, RedisResult,
+    TlsMode, Value,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -131,15 +133,17 @@ struct Inner {
 }
 
 impl Redis {
-    /// Reads the URL: `redis://`, `rediss://`, `redis+sentinel://host:port,host:port/master`, or
-    /// `redis+cluster://host:port,host:port`. Nothing is connected yet.
+    /// Reads the URL: `redis://`, `rediss://`, `redis+sentinel://[user:password@]host:port,host:port/master[/db]`, or
+    /// `redis+cluster://[user:password@]host:port,host:port`; the last two also with `rediss+` for TLS. A login is the
+    /// data servers'; that of the sentinels goes into `?sentinel=user:password`. Nothing is connected yet.
     ///
     /// # Errors
     /// What is wrong with it, without the password that may be in it.
     pub fn new(url: &str, prefix: &str) -> Result<Self, String> {
         let bad = |error: redis::RedisError| format!("REDIS_URL: {}", error.detail().unwrap_or("not a Redis URL"));
-        let way = if let Some(rest) = url.strip_prefix("redis+cluster://") {
-            let nodes = node_urls(rest);
+        let (scheme, rest) = url.split_once("://").unwrap_or_default();
+        let way = if let Some(tls) = scheme.strip_suffix("+cluster") {
+            let nodes = node_urls(tls, rest);
             let seeds =
                 nodes.iter().map(|node| Client::open(node.as_str())).collect::<RedisResult<Vec<_>>>().map_err(bad)?;
             let cluster = ClusterClient::builder(nodes)
@@ -149,14 +153,8 @@ impl Redis {
                 .build()
                 .map_err(bad)?;
             Way::Cluster(Box::new(cluster), seeds)
-        } else if let Some(rest) = url.strip_prefix("redis+sentinel://") {
-            let (nodes, master) = rest
-                .rsplit_once('/')
-                .ok_or("REDIS_URL: name the master after the sentinels, as in redis+sentinel://host:26379/mymaster")?;
-            let info = None;
-            let client =
-                SentinelClient::build(node_urls(nodes), master, info, SentinelServerType::Master).map_err(bad)?;
-            Way::Sentinel(Mutex::new(client))
+        } else if let Some(tls) = scheme.strip_suffix("+sentinel") {
+            Way::Sentinel(Mutex::new(sentinels(tls, rest)?))
         } else {
             let info = url.into_connection_info().map_err(bad)?;
             Way::One(Client::open(info).map_err(bad)?)
@@ -297,11 +295,29 @@ pub(crate) fn partition_of(room: &RoomId) -> u64 {
     hash % PARTITIONS
 }
 
+/// Reads `user:password@a:1,b:2/master/db?sentinel=user:password`.
+fn sentinels(scheme: &str, rest: &str) -> Result<SentinelClient, String> {
+    let bad = |error: redis::RedisError| format!("REDIS_URL: {}", error.detail().unwrap_or("not a Redis URL"));
+    let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let (login, places) = rest.rsplit_once('@').unwrap_or(("", rest));
+    let (nodes, master) = places
+        .split_once('/')
+        .ok_or("REDIS_URL: name the master after the sentinels, as in redis+sentinel://host:26379/mymaster")?;
+    let (master, db) = master.split_once('/').unwrap_or((master, "0"));
+    let theirs = query.strip_prefix("sentinel=").map_or(String::new(), |login| format!("{login}@"));
+    // One URL for the data servers, read for its login and database only: sentinels say where the master is.
+    let data = format!("{scheme}://{login}@master/{db}").into_connection_info().map_err(bad)?;
+    let info = SentinelNodeConnectionInfo::default().set_redis_connection_info(data.redis_settings().clone());
+    let info = if scheme == "rediss" { info.set_tls_mode(TlsMode::Secure) } else { info };
+    let nodes = node_urls(scheme, &format!("{theirs}{nodes}"));
+    SentinelClient::build(nodes, master, Some(info), SentinelServerType::Master).map_err(bad)
+}
+
 /// `user:pass@a:1,b:2` as one URL a node.
-fn node_urls(rest: &str) -> Vec<String> {
+fn node_urls(scheme: &str, rest: &str) -> Vec<String> {
     let (login, hosts) =
         rest.rsplit_once('@').map_or((String::new(), rest), |(login, hosts)| (format!("{login}@"), hosts));
-    hosts.split(',').map(|host| format!("redis://{login}{}", host.trim())).collect()
+    hosts.split(',').map(|host| format!("{scheme}://{login}{}", host.trim())).collect()
 }
 
 async fn ask_promise(conn: &mut Conn, way: &Way) -> RedisResult<Promise> {
@@ -339,6 +355,7 @@ mod tests {
             "redis://127.0.0.1:6379/1",
             "rediss://:secret@redis.example:6380",
             "redis+sentinel://a:26379,b:26379/mymaster",
+            "rediss+sentinel://ana:secret@a:26379,b:26379/mymaster/2?sentinel=bo:secret",
             "redis+cluster://user:secret@a:7000,b:7001",
         ] {
             assert!(Redis::new(good, "hf").is_ok(), "{good}");

@@ -1,8 +1,6 @@
 //! The archive queue in Redis: a stream and a consumer group for each partition, written by the append script.
 
-use super::reader::parse_fields;
-use super::scripts::{BURY_SCRIPT, REPLAY_SCRIPT};
-use super::{BLOCK, Conn, PARTITIONS, Redis};
+use super::{BLOCK, Conn, PARTITIONS, Redis, dead};
 use crate::clock;
 use crate::log::LogError;
 use crate::queue::{DeadLetter, Queue, QueueStats, Record, Taken, short};
@@ -17,7 +15,7 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-const GROUP: &str = "archive";
+pub(super) const GROUP: &str = "archive";
 /// An entry whose worker was silent for this long is given to another.
 const IDLE_MS: u64 = 10_000;
 const CLAIM_EVERY: Duration = Duration::from_secs(3);
@@ -115,7 +113,11 @@ impl RedisQueue {
             let attempts: Option<String> =
                 redis::cmd("HGET").arg(self.key(partition, "trouble")).arg(&entry.id).query_async(&mut conn).await?;
             let attempts = attempts.and_then(|text| text.split_once('|')?.0.parse().ok()).unwrap_or(0);
-            taken.push(Taken { key: format!("{partition}/{}", entry.id), attempts, record: record_of(&entry) });
+            taken.push(Taken {
+                key: format!("{partition}/{}", entry.id),
+                attempts,
+                record: record_of(&fields_of(&entry)),
+            });
         }
         Ok(taken)
     }
@@ -212,22 +214,27 @@ impl RedisQueue {
     }
 }
 
-fn record_of(entry: &StreamId) -> Result<Record, String> {
-    let text = |name: &str| entry.get::<String>(name);
+/// The record in a queue entry's fields, or the fields as text.
+pub(super) fn record_of(fields: &[(&str, String)]) -> Result<Record, String> {
+    let text = |name: &str| fields.iter().find(|(key, _)| *key == name).map(|(_, value)| value.as_str());
     let parsed = (|| {
         let room = text("room")?.parse().ok()?;
         let epoch = LogEpoch::from_number(text("epoch")?.parse().ok()?);
         let offset = Offset { epoch, seq: text("seq")?.parse().ok()? };
-        Some(Record { room, offset, entry: serde_json::from_str::<Entry>(&text("v")?).ok()? })
+        Some(Record { room, offset, entry: serde_json::from_str::<Entry>(text("v")?).ok()? })
     })();
     parsed.ok_or_else(|| {
-        let fields = entry.map.keys().filter_map(|name| Some(format!("{name}={}", text(name)?)));
+        let fields = fields.iter().map(|(name, value)| format!("{name}={value}"));
         short(&fields.collect::<Vec<_>>().join(" "))
     })
 }
 
+fn fields_of(entry: &StreamId) -> Vec<(&str, String)> {
+    entry.map.keys().filter_map(|name| Some((name.as_str(), entry.get::<String>(name)?))).collect()
+}
+
 /// The queue's name for an entry: partition and stream id.
-fn split(key: &str) -> Option<(u64, &str)> {
+pub(super) fn split(key: &str) -> Option<(u64, &str)> {
     let (partition, id) = key.split_once('/')?;
     let numbers = id.split_once('-').is_some_and(|(a, b)| a.parse::<u64>().is_ok() && b.parse::<u64>().is_ok());
     numbers.then_some((partition.parse().ok().filter(|n| *n < PARTITIONS)?, id))
@@ -295,31 +302,7 @@ impl Queue for RedisQueue {
     }
 
     fn bury(&self, key: String, attempts: u32, error: String) -> BoxFuture<'static, Result<(), LogError>> {
-        let this = self.clone();
-        async move {
-            let Some((partition, id)) = split(&key) else { return Ok(()) };
-            let id = id.to_owned();
-            let keys = ["queue", "dead", "trouble"].map(|name| this.key(partition, name));
-            let done = this.redis.ask(|mut conn, _| {
-                async move {
-                    let known: Option<String> =
-                        redis::cmd("HGET").arg(&keys[2]).arg(&id).query_async(&mut conn).await?;
-                    let last = short(&error);
-                    let first =
-                        known.and_then(|text| Some(text.split_once('|')?.1.to_owned())).unwrap_or_else(|| last.clone());
-                    let mut call = BURY_SCRIPT.prepare_invoke();
-                    for key in &keys {
-                        call.key(key);
-                    }
-                    call.arg(id).arg(clock::now().as_unix()).arg(attempts).arg(first).arg(last).arg(GROUP);
-                    call.invoke_async::<u8>(&mut conn).await
-                }
-                .boxed()
-            });
-            done.await?;
-            Ok(())
-        }
-        .boxed()
+        dead::bury(self.redis.clone(), key, attempts, error).boxed()
     }
 
     fn stats(&self) -> BoxFuture<'static, Result<QueueStats, LogError>> {
@@ -361,65 +344,15 @@ impl Queue for RedisQueue {
     }
 
     fn dead(&self, after: Option<String>, limit: usize) -> BoxFuture<'static, Result<Vec<DeadLetter>, LogError>> {
-        let this = self.clone();
-        async move {
-            let (from, after_id) =
-                after.as_deref().and_then(split).map_or((0, "0-0".to_owned()), |(p, id)| (p, id.to_owned()));
-            let mut letters = vec![];
-            for partition in from..PARTITIONS {
-                let start = if partition == from { format!("({after_id}") } else { "-".into() };
-                let mut cmd = redis::cmd("XRANGE");
-                cmd.arg(this.key(partition, "dead")).arg(start).arg("+").arg("COUNT").arg(limit - letters.len());
-                let rows: Vec<(String, Vec<String>)> = this.redis.cmd(cmd).await?;
-                for (id, fields) in rows {
-                    let of = |name: &str| parse_fields(&fields, name).unwrap_or_default().to_owned();
-                    letters.push(DeadLetter {
-                        key: format!("{partition}/{id}"),
-                        at: Millis::from_unix(of("at").parse().unwrap_or(0)),
-                        attempts: of("attempts").parse().unwrap_or(0),
-                        first_error: of("first"),
-                        last_error: of("last"),
-                        payload: of("payload"),
-                    });
-                }
-                if letters.len() >= limit {
-                    break;
-                }
-            }
-            Ok(letters)
-        }
-        .boxed()
+        dead::list(self.redis.clone(), after, limit).boxed()
     }
 
     fn replay(&self, key: String) -> BoxFuture<'static, Result<bool, LogError>> {
-        let this = self.clone();
-        async move {
-            let Some((partition, id)) = split(&key) else { return Ok(false) };
-            let (id, keys) = (id.to_owned(), ["queue", "dead"].map(|name| this.key(partition, name)));
-            let done = this.redis.ask(|mut conn, _| {
-                async move {
-                    let mut call = REPLAY_SCRIPT.prepare_invoke();
-                    for key in &keys {
-                        call.key(key);
-                    }
-                    call.arg(id).invoke_async::<bool>(&mut conn).await
-                }
-                .boxed()
-            });
-            Ok(done.await?)
-        }
-        .boxed()
+        dead::replay(self.redis.clone(), key).boxed()
     }
 
     fn discard(&self, key: String) -> BoxFuture<'static, Result<bool, LogError>> {
-        let this = self.clone();
-        async move {
-            let Some((partition, id)) = split(&key) else { return Ok(false) };
-            let mut cmd = redis::cmd("XDEL");
-            cmd.arg(this.key(partition, "dead")).arg(id);
-            Ok(this.redis.cmd::<u64>(cmd).await? > 0)
-        }
-        .boxed()
+        dead::discard(self.redis.clone(), key).boxed()
     }
 
     fn lease(&self, what: &'static str, ms: u64) -> BoxFuture<'static, Result<bool, LogError>> {

@@ -1,8 +1,9 @@
 //! The scripts that run inside Redis: each is one atomic step on the keys of one room.
 //!
 //! A room's keys: `meta` (hash: `e` epoch, `h` newest entry, `o` entries trimmed up to, `r` the Redis process it was
-//! last written on), `log` (stream, the entry with number n has the id `n-0`), `keys` (hash: what is in the log once,
-//! and where), `gone` (hash: numbers whose entry was redacted). A partition's: `queue` and `dead` (streams), `rooms` (set).
+//! last written on, `p` 1 if another life came before; it expires while the room was never used), `log` (stream, the entry with number n has the id `n-0`), `keys` (hash: what is in the log once,
+//! and where), `gone` (hash: numbers whose entry was redacted, and its key). A partition's: `queue` and `dead` (streams), `index` (rooms that
+//! have entries, in the order of their codes).
 
 use redis::Script;
 use std::sync::LazyLock;
@@ -13,14 +14,15 @@ use std::sync::LazyLock;
 const LIFE: &str = r"
 local now, seen_e, seen_h, room = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[5]
 local strict, run = string.sub(ARGV[4], 1, 1) == '!', string.gsub(ARGV[4], '!', '')
-local m = redis.call('HMGET', KEYS[1], 'e', 'h', 'o', 'r')
-local e, h, o = tonumber(m[1]), tonumber(m[2]), tonumber(m[3])
+local m = redis.call('HMGET', KEYS[1], 'e', 'h', 'o', 'r', 'p')
+local e, h, o, p = tonumber(m[1]), tonumber(m[2]), tonumber(m[3]), tonumber(m[5]) or 0
 local lost = not e or seen_e > e or (seen_e == e and seen_h > h) or (strict and m[4] and m[4] ~= '' and m[4] ~= run)
 local function anew()
-  e, h, o = math.max(now, (e or 0) + 1, seen_e + 1), 0, 0
+  e, h, o, p = math.max(now, (e or 0) + 1, seen_e + 1), 0, 0, e and 1 or 0
   redis.call('DEL', KEYS[2], KEYS[3], KEYS[4])
-  redis.call('HSET', KEYS[1], 'e', string.format('%.0f', e), 'h', 0, 'o', 0, 'r', run)
-  redis.call('SADD', KEYS[5], room)
+  redis.call('HSET', KEYS[1], 'e', string.format('%.0f', e), 'h', 0, 'o', 0, 'r', run, 'p', p)
+  redis.call('PEXPIRE', KEYS[1], 86400000)
+  redis.call('ZREM', KEYS[5], room)
 end
 if lost then anew() end
 ";
@@ -40,17 +42,21 @@ redis.call('XADD', KEYS[2], seq .. '-0', 'v', ARGV[7])
 if ARGV[6] ~= '' then redis.call('HSET', KEYS[3], ARGV[6], seq) end
 redis.call('XADD', KEYS[6], '*', 'room', room, 'epoch', string.format('%.0f', e), 'seq', seq, 'v', ARGV[7])
 redis.call('HSET', KEYS[1], 'h', seq, 'r', run)
+if h == 1 then
+  redis.call('PERSIST', KEYS[1])
+  redis.call('ZADD', KEYS[5], 0, room)
+end
 return {string.format('%.0f', e), seq, 'new', ''}
 ";
 
 const STATE: &str = r"
-return {string.format('%.0f', e), string.format('%.0f', h), string.format('%.0f', o)}
+return {string.format('%.0f', e), string.format('%.0f', h), string.format('%.0f', o), p}
 ";
 
 /// ARGV 6: the life whose entries are missing; 7: '1' to begin anew in any case.
 const WIPE: &str = r"
 if not lost and (ARGV[7] == '1' or tonumber(ARGV[6]) == e) then anew() end
-return {string.format('%.0f', e), string.format('%.0f', h), string.format('%.0f', o)}
+return {string.format('%.0f', e), string.format('%.0f', h), string.format('%.0f', o), p}
 ";
 
 /// ARGV 6: the last number to go; 7: the life it is of; 8...: the keys of what goes.
@@ -60,6 +66,11 @@ if tonumber(ARGV[7]) == e and upto > o then
   redis.call('XTRIM', KEYS[2], 'MINID', string.format('%.0f-0', upto + 1))
   redis.call('HSET', KEYS[1], 'o', string.format('%.0f', upto))
   for i = 8, #ARGV do redis.call('HDEL', KEYS[3], ARGV[i]) end
+  for n = o + 1, upto do
+    local seq = string.format('%.0f', n)
+    local key = redis.call('HGET', KEYS[4], seq)
+    if key then redis.call('HDEL', KEYS[3], key); redis.call('HDEL', KEYS[4], seq) end
+  end
 end
 return 1
 ";
@@ -68,7 +79,7 @@ return 1
 const REDACT: &str = r"
 local known = redis.call('HGET', KEYS[3], ARGV[6])
 if known then
-  redis.call('HSET', KEYS[4], known, 1)
+  redis.call('HSET', KEYS[4], known, ARGV[6])
   redis.call('XDEL', KEYS[2], known .. '-0')
 end
 return 1
@@ -81,7 +92,7 @@ fn script(step: &str) -> Script {
 /// Appends: answers epoch, number, `new` or `known`, and the entry that was known.
 pub(super) static APPEND_SCRIPT: LazyLock<(Script, String)> =
     LazyLock::new(|| (script(APPEND), format!("{LIFE}{APPEND}")));
-/// Answers epoch, newest, trimmed up to.
+/// Answers epoch, newest, trimmed up to, whether another life came before.
 pub(super) static STATE_SCRIPT: LazyLock<Script> = LazyLock::new(|| script(STATE));
 /// Begins a new life.
 pub(super) static WIPE_SCRIPT: LazyLock<Script> = LazyLock::new(|| script(WIPE));

@@ -3,8 +3,7 @@
 pub mod past;
 mod task;
 
-use crate::archive::Archive;
-use crate::log::RoomLog;
+use crate::backends::Backends;
 use crate::redis::bus::Bus;
 use crate::socket::outlet::Outlet;
 use crate::tokens::Secret;
@@ -33,10 +32,8 @@ pub type Mailbox = mpsc::Sender<ToRoom>;
 
 /// What every room needs.
 pub struct Parts {
-    /// Where entries go.
-    pub log: Arc<dyn RoomLog>,
-    /// Where they are when the log has them no more.
-    pub archive: Arc<dyn Archive>,
+    /// Where entries go, and where they are later.
+    pub backends: Backends,
     /// The way to other nodes, if there can be any.
     pub bus: Option<Bus>,
     /// Signs seat tokens.
@@ -109,13 +106,6 @@ impl Rooms {
     pub fn tell(&self, room: &RoomId, event: RoomEvent) {
         if let Some(mailbox) = self.lock().get(room) {
             let _ = mailbox.try_send(ToRoom::Event(event));
-        }
-    }
-
-    /// Tells every room something.
-    pub fn tell_all(&self, event: &RoomEvent) {
-        for mailbox in self.lock().values() {
-            let _ = mailbox.try_send(ToRoom::Event(event.clone()));
         }
     }
 

@@ -1,8 +1,9 @@
 //! Reading back in a room: the newest messages before a place, from the log what it has, from the archive what is older.
 //! The log is cut only where the archive has everything, so the two join without a gap and without a double.
 
-use crate::archive::Archive;
-use crate::log::{LogError, RoomLog};
+use crate::backends::Backends;
+use crate::clock;
+use crate::log::{LogError, LogState};
 use holdfast::wire::{Entry, Past, ServerMsg, encode};
 use holdfast::{Limits, Offset, RoomId};
 
@@ -14,23 +15,28 @@ pub struct Page {
     pub more: bool,
 }
 
+/// Where the log began anew, what its earlier life told may still wait to be archived: then nobody can say yet what
+/// the archive will hold.
+async fn complete(backends: &Backends, state: LogState) -> Result<(), LogError> {
+    if !state.reborn {
+        return Ok(());
+    }
+    let waiting = backends.queue.stats().await?;
+    let since = clock::now().as_unix().saturating_sub(waiting.oldest_ms);
+    if waiting.depth > 0 && since <= state.epoch.number() { Err(LogError::Away) } else { Ok(()) }
+}
+
 /// The newest `limit` messages before a place.
 ///
 /// # Errors
 /// When log or archive do not answer.
-pub async fn before(
-    log: &dyn RoomLog,
-    archive: &dyn Archive,
-    room: &RoomId,
-    before: Offset,
-    limit: usize,
-) -> Result<Page, LogError> {
-    let state = log.state(room).await?;
+pub async fn before(backends: &Backends, room: &RoomId, before: Offset, limit: usize) -> Result<Page, LogError> {
+    let state = backends.log.state(room).await?;
     let mut newest_first: Vec<(Offset, Entry)> = vec![];
     let mut end = before.min(Offset { epoch: state.epoch, seq: state.head.saturating_add(1) });
     while end.epoch == state.epoch && end.seq > state.oldest + 1 && newest_first.len() <= limit {
         let start = Offset { seq: end.seq.saturating_sub(1 + Limits::PAGE_ENTRIES as u64).max(state.oldest), ..end };
-        let page = log.read(room, start, Limits::PAGE_ENTRIES).await?;
+        let page = backends.log.read(room, start, Limits::PAGE_ENTRIES).await?;
         if page.state.epoch != state.epoch || page.state.oldest > start.seq {
             return Err(LogError::Away); // It changed under us: asked again, the answer will fit.
         }
@@ -40,7 +46,8 @@ pub async fn before(
     }
     if newest_first.len() <= limit {
         let until = end.min(Offset { epoch: state.epoch, seq: state.oldest.saturating_add(1) });
-        let older = archive.before(room, until, limit + 1 - newest_first.len()).await?;
+        complete(backends, state).await?;
+        let older = backends.archive.before(room, until, limit + 1 - newest_first.len()).await?;
         newest_first.extend(older.into_iter().rev());
     }
     let more = newest_first.len() > limit;
@@ -53,22 +60,17 @@ pub async fn before(
 ///
 /// # Errors
 /// When log or archive do not answer.
-pub async fn after(
-    log: &dyn RoomLog,
-    archive: &dyn Archive,
-    room: &RoomId,
-    after: Offset,
-    limit: usize,
-) -> Result<Page, LogError> {
-    let state = log.state(room).await?;
+pub async fn after(backends: &Backends, room: &RoomId, after: Offset, limit: usize) -> Result<Page, LogError> {
+    let state = backends.log.state(room).await?;
     let mut messages = vec![];
     let mut at = after;
     if at < state.start() {
-        messages = archive.after(room, at, state.start(), limit + 1).await?;
+        complete(backends, state).await?;
+        messages = backends.archive.after(room, at, state.start(), limit + 1).await?;
         at = state.start();
     }
     while messages.len() <= limit && at < state.head() {
-        let page = log.read(room, at, Limits::PAGE_ENTRIES).await?;
+        let page = backends.log.read(room, at, Limits::PAGE_ENTRIES).await?;
         let Some((last, _)) = page.entries.last() else { break };
         at = *last;
         messages.extend(page.entries.into_iter().filter(|(_, entry)| matches!(entry, Entry::Chat { .. })));

@@ -14,7 +14,7 @@ use holdfast::{ConnId, Limits, Offset, PeerId, Room, RoomId};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Mutex, mpsc};
+use tokio::sync::{Mutex, mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
 /// How long an empty room stays in memory, so that a quick return finds it there.
@@ -59,7 +59,7 @@ struct Task {
 
 /// Runs until the room is empty for a while.
 pub(super) async fn run(id: RoomId, parts: Arc<Parts>, mut events: mpsc::Receiver<ToRoom>, mut seats: SeatCount) {
-    let mut wake = parts.log.wakes(&id);
+    let mut wake = parts.backends.log.wakes(&id);
     let Some(room) = load(&id, &parts).await else {
         turn_away(&mut events).await;
         return;
@@ -77,6 +77,11 @@ pub(super) async fn run(id: RoomId, parts: Arc<Parts>, mut events: mpsc::Receive
         read_again: None,
     };
     task.handle(RoomEvent::Loaded);
+    let mut hears = task.parts.bus.as_ref().map(crate::redis::bus::Bus::hearing);
+    if let Some(hears) = &mut hears {
+        let now = *hears.borrow_and_update();
+        task.handle(RoomEvent::Hears(now));
+    }
     let renew_every = Duration::from_secs(task.parts.relay.ttl_s() / 2);
     let mut renew_at = Instant::now() + renew_every;
     let mut idle_since = Instant::now();
@@ -102,6 +107,7 @@ pub(super) async fn run(id: RoomId, parts: Arc<Parts>, mut events: mpsc::Receive
                 Err(_) => task.close_conn(conn, CloseCode::Later),
             },
             _ = wake.changed() => task.catch_up().await,
+            heard = changed(&mut hears) => task.handle(RoomEvent::Hears(heard)),
             () = sleep_until(task.read_again.unwrap_or_else(Instant::now)), if task.read_again.is_some() => {
                 task.catch_up().await;
             }
@@ -128,12 +134,22 @@ pub(super) async fn run(id: RoomId, parts: Arc<Parts>, mut events: mpsc::Receive
     }
 }
 
+/// Waits until this node hears the others or does so no more; for ever where there are none.
+async fn changed(hears: &mut Option<watch::Receiver<bool>>) -> bool {
+    if let Some(hears) = hears
+        && hears.changed().await.is_ok()
+    {
+        return *hears.borrow_and_update();
+    }
+    std::future::pending().await
+}
+
 /// Reads the log from its beginning; none if it does not answer.
 async fn load(id: &RoomId, parts: &Parts) -> Option<Room> {
-    let state = within(parts.log.state(id)).await.ok()?;
+    let state = within(parts.backends.log.state(id)).await.ok()?;
     let mut room = if parts.bus.is_some() { Room::shared(state.start()) } else { Room::new(state.start()) };
     while room.head().seq < state.head {
-        let page = within(parts.log.read(id, room.head(), Limits::PAGE_ENTRIES)).await.ok()?;
+        let page = within(parts.backends.log.read(id, room.head(), Limits::PAGE_ENTRIES)).await.ok()?;
         if page.entries.is_empty() {
             return None; // It changed under us; whoever waits comes back.
         }
@@ -229,7 +245,7 @@ impl Task {
     /// Starts to read a page for a socket, once what it was sent before is written.
     fn read(&self, conn: ConnId, after: Offset) {
         let Some(outlet) = self.conns.get(&conn).map(|known| known.outlet.clone()) else { return };
-        let (log, id) = (Arc::clone(&self.parts.log), self.id.clone());
+        let (log, id) = (Arc::clone(&self.parts.backends.log), self.id.clone());
         self.reads.push(Box::pin(async move {
             outlet.drained().await;
             let page = within(log.read(&id, after, Limits::PAGE_ENTRIES)).await;
@@ -244,7 +260,7 @@ impl Task {
         }
         let (parts, id) = (Arc::clone(&self.parts), self.id.clone());
         self.pasts.push(Box::pin(async move {
-            let page = past::before(&*parts.log, &*parts.archive, &id, before, PAST_MESSAGES).await;
+            let page = past::before(&parts.backends, &id, before, PAST_MESSAGES).await;
             (conn, page.map_or(away, |page| past::answer(before, page)))
         }));
     }
@@ -259,7 +275,7 @@ impl Task {
         }
         let seen = self.room.head();
         if !ask_archive && self.asking == 0 {
-            let work = within(self.parts.log.append(&self.id, entry, seen));
+            let work = within(self.parts.backends.log.append(&self.id, entry, seen));
             self.appends.push(Box::pin(async move { (ticket, outcome(work.await)) }));
             return None;
         }
@@ -269,7 +285,7 @@ impl Task {
         self.appends.push(Box::pin(async move {
             let _turn = order.lock().await;
             if let (true, Entry::Chat { id: chat, .. }) = (ask_archive, &entry) {
-                match within(parts.archive.find(&id, *chat)).await {
+                match within(parts.backends.archive.find(&id, *chat)).await {
                     Ok(Some((offset, known))) if entry.repeats(&known) => {
                         return (ticket, AppendOutcome::Stored(offset));
                     }
@@ -279,7 +295,7 @@ impl Task {
                     Err(_) => return (ticket, AppendOutcome::Away),
                 }
             }
-            (ticket, outcome(within(parts.log.append(&id, entry, seen)).await))
+            (ticket, outcome(within(parts.backends.log.append(&id, entry, seen)).await))
         }));
         None
     }
@@ -291,7 +307,7 @@ impl Task {
         loop {
             let head = self.room.head();
             let Ok(LogPage { state, entries }) =
-                within(self.parts.log.read(&self.id, head, Limits::PAGE_ENTRIES)).await
+                within(self.parts.backends.log.read(&self.id, head, Limits::PAGE_ENTRIES)).await
             else {
                 self.read_again = Some(Instant::now() + READ_AGAIN);
                 return;
