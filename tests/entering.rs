@@ -1,8 +1,9 @@
 //! What is pressed before the page has entered its room is done once it has.
 
-use holdfast::session::{Effect, Entrance, Event, Intent};
-use holdfast::view::Phase;
-use holdfast::{Millis, Session};
+use holdfast::session::{Effect, Entrance, Event, Intent, SocketEvent};
+use holdfast::view::{Earlier, Phase};
+use holdfast::wire::{Refusal, ServerMsg, Token, Welcome, encode};
+use holdfast::{Limits, LogEpoch, Millis, Offset, PeerId, Session, SocketEpoch};
 
 const NOW: Millis = Millis::from_unix(1_800_000_000_000);
 
@@ -16,4 +17,48 @@ fn join_before_the_room_is_entered_is_kept() {
     assert!(effects.contains(&Effect::SaveName("Ana".into())));
     let view = session.view();
     assert_eq!((view.phase, view.me.name.as_str()), (Phase::Joining, "Ana"));
+}
+
+fn text(session: &mut Session, now: Millis, msg: &ServerMsg) -> Vec<Effect> {
+    session.handle(now, Event::Socket(SocketEpoch::from_number(1), SocketEvent::Text(encode(msg))))
+}
+
+#[test]
+fn messages_the_server_cannot_find_are_asked_for_again_and_not_for_ever() {
+    let mut session = Session::new(1);
+    let room = "hasty-room".parse().expect("valid");
+    let entrance = Entrance { name: "Ana".into(), join: true, ..Entrance::default() };
+    let _ = session.handle(NOW, Event::Entered(room, entrance));
+    let _ = session.handle(NOW, Event::Socket(SocketEpoch::from_number(1), SocketEvent::Opened));
+    let at = Offset { epoch: LogEpoch::from_number(5), seq: 0 };
+    let welcome = Welcome {
+        peer: PeerId::from_bits(1),
+        token: Token::new("token").expect("valid"),
+        resumed: false,
+        head: at,
+        from: at,
+        heartbeat_ms: 2_000,
+        roster: vec![],
+        ice: vec![],
+        now: NOW,
+    };
+    let is_question = |effect: &Effect| matches!(effect, Effect::SendText(_, text) if text.contains("history"));
+    let effects = text(&mut session, NOW, &ServerMsg::Welcome(Box::new(welcome)));
+    assert_eq!(effects.iter().filter(|effect| is_question(effect)).count(), 1);
+    let away = ServerMsg::Refused { code: Refusal::HistoryAway, about: None };
+    let (mut now, mut asked) = (NOW, 0);
+    while session.view().earlier == Earlier::Loading {
+        assert_eq!(asked, asked.min(Limits::HISTORY_TRIES), "for ever");
+        let _ = text(&mut session, now, &away);
+        for _ in 0..100 {
+            now = now.plus(100);
+            let pong = ServerMsg::Pong { n: 0, head: at, away: vec![] };
+            let _ = text(&mut session, now, &pong);
+            if session.handle(now, Event::Tick).iter().any(is_question) {
+                asked += 1;
+                break;
+            }
+        }
+    }
+    assert_eq!((asked, session.view().earlier), (Limits::HISTORY_TRIES, Earlier::There), "then a person may");
 }

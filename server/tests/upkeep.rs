@@ -230,3 +230,21 @@ async fn two_nodes_that_meet_on_a_late_redis_do_not_write_to_two_archives() {
     }
     stop.cancel();
 }
+
+/// What an earlier life of the log told is not in the archive yet: nobody says that it is not there.
+#[tokio::test]
+async fn history_waits_for_what_is_on_its_way_to_the_archive() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let (backends, hall, stop) = (embedded(dir.path()), room("reborn"), CancellationToken::new());
+    let mut head = Offset::default();
+    for n in 0..3 {
+        head = backends.log.append(&hall, chat(n, clock::now()), head).await.expect("stored");
+    }
+    backends.log.wipe(&hall).await.expect("a new life");
+    let ask = || server::rooms::past::before(&backends, &hall, END, 10);
+    assert!(ask().await.is_err(), "nobody can say yet");
+    tokio::spawn(worker::run(Arc::clone(&backends.queue), Arc::clone(&backends.archive), stop.clone()));
+    drained(&backends).await;
+    assert_eq!(ask().await.map(|page| page.messages.len()).ok(), Some(3));
+    stop.cancel();
+}

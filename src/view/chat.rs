@@ -1,0 +1,72 @@
+//! The chat, as the page shows it.
+
+use crate::id::{ChatId, Offset};
+use crate::time::Millis;
+use crate::wire::Name;
+use std::sync::Arc;
+
+/// Whether a chat message is safe on the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChatStatus {
+    /// Not yet.
+    Pending,
+    /// In the room's log.
+    Stored,
+    /// It was refused for good; the person may try again.
+    Failed,
+}
+
+impl ChatStatus {
+    /// The value of `data-status`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Stored => "stored",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// What lies before the first message shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Earlier {
+    /// Nothing.
+    #[default]
+    None,
+    /// Messages, to be had.
+    There,
+    /// Messages, on their way.
+    Loading,
+}
+
+/// One chat message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChatLine {
+    /// Its id.
+    pub id: ChatId,
+    /// Who wrote it.
+    pub name: Name,
+    /// Whether I wrote it.
+    pub mine: bool,
+    /// What it says.
+    pub text: Arc<str>,
+    /// When it was stored, or written while it is pending.
+    pub at: Millis,
+    /// Its place in the log, once stored.
+    pub offset: Option<Offset>,
+    /// It was refused for good.
+    pub failed: bool,
+}
+
+impl ChatLine {
+    /// Whether it is safe on the server.
+    #[must_use]
+    pub const fn status(&self) -> ChatStatus {
+        match (self.offset, self.failed) {
+            (Some(_), _) => ChatStatus::Stored,
+            (None, true) => ChatStatus::Failed,
+            (None, false) => ChatStatus::Pending,
+        }
+    }
+}
