@@ -6,7 +6,7 @@
 //!
 //! Reading order, each module using only those before it:
 //! [`id`], [`time`], [`limits`], [`rng`] · [`wire`] · [`backoff`], [`bucket`], [`outbox`], [`inbox`] ·
-//! [`link`], [`negotiation`], [`speech`] · [`peer`], [`view`] · [`session`] (client root); and, apart, [`room`] (server root)
+//! [`link`], [`negotiation`], [`recovery`], [`speech`] · [`peer`], [`view`] · [`session`] (client root); and, apart, [`room`] (server root)
 //! with what keeps its entries: [`breaker`], [`archiving`].
 //! `session` and `room` never name each other: they meet in `wire` and in the simulator.
 
@@ -21,6 +21,7 @@ pub mod link;
 pub mod negotiation;
 pub mod outbox;
 pub mod peer;
+pub mod recovery;
 pub mod rng;
 pub mod room;
 pub mod session;

@@ -28,6 +28,12 @@ impl Limits {
     pub const PING_EVERY_MS: u64 = 2_000;
     /// The client gives a socket up after this much silence.
     pub const LINK_DEAD_AFTER_MS: u64 = 6_000;
+    /// On a slow network it waits longer, but never longer than this.
+    pub const LINK_DEAD_CAP_MS: u64 = 20_000;
+    /// Answers that take longer than this are counted as this.
+    pub const RTT_CAP_MS: u64 = 10_000;
+    /// A link in doubt has this long to answer, on a fast network.
+    pub const DOUBT_MS: u64 = 1_500;
     /// The client gives up opening a socket after this long (a lost SYN is sent again after 1, 2 and 4 s).
     pub const CONNECT_WITHIN_MS: u64 = 3_000;
     /// A seat that was asked for and has not come by then is asked for on a new socket.
@@ -59,12 +65,30 @@ impl Limits {
 
     /// A peer connection that is not up by then is rebuilt.
     pub const PC_CONNECT_WITHIN_MS: u64 = 10_000;
-    /// A peer connection may be disconnected this long before it is restarted.
-    pub const PC_DISCONNECTED_MS: u64 = 3_000;
+    /// A peer connection that the browser calls disconnected is restarted after this long.
+    pub const PC_DISCONNECTED_MS: u64 = 1_000;
+    /// No media for this long is a stall.
+    pub const STALL_MS: u64 = 1_000;
+    /// A stall on a network that did not change may pass by itself for this long.
+    pub const STALL_PATIENCE_MS: u64 = 4_000;
+    /// For this long after a change of the network a stall is not waited out.
+    pub const HURRY_MS: u64 = 6_000;
+    /// No picture for this long, while sound comes, is worth saying.
+    pub const BLIND_AFTER_MS: u64 = 2_000;
+    /// An ICE restart that did not help by then is followed by the next rung.
+    pub const RESTART_WITHIN_MS: u64 = 4_000;
+    /// A path that was healthy for this long has nothing to remember.
+    pub const SETTLED_AFTER_MS: u64 = 10_000;
+    /// How long a path must be healthy before a first step down the ladder.
+    pub const STEP_DOWN_AFTER_MS: u64 = 20_000;
+    /// The most it must be healthy for after steps that were too early.
+    pub const STEP_DOWN_CAP_MS: u64 = 320_000;
+    /// Trouble within this time after a step down takes the step back.
+    pub const STEP_WATCH_MS: u64 = 15_000;
     /// How much longer the side that does not lead a repair waits before it steps in.
     pub const PC_FOLLOWER_EXTRA_MS: u64 = 4_000;
     /// ICE restarts before the connection is rebuilt.
-    pub const ICE_RESTARTS: u8 = 2;
+    pub const ICE_RESTARTS: u8 = 3;
     /// Candidates held while no description is set; later ones are dropped (the connection still has the others).
     pub const HELD_CANDIDATES: usize = 64;
     /// Signals to one peer that wait for their acknowledgement; at the limit the stream starts anew.
@@ -135,3 +159,4 @@ const _: () = assert!(Limits::BEAT_MS * 2 < Limits::AWAY_AFTER_MS);
 const _: () = assert!(Limits::CHAT_CHARS * 4 < Limits::HISTORY_BYTES);
 const _: () = assert!(Limits::HISTORY_BYTES < Limits::FRAME_BYTES);
 const _: () = assert!(Limits::CHAT_KEPT < Limits::CHAT_KEPT_BACK);
+const _: () = assert!(Limits::ICE_RESTARTS <= 5);

@@ -30,6 +30,8 @@ pub enum LinkState {
         heard: Millis,
         /// When a ping was last sent.
         pinged: Millis,
+        /// The link is in doubt and given up at this time if nothing arrives.
+        doubted: Option<Millis>,
     },
     /// Between two attempts.
     Waiting {
@@ -55,6 +57,10 @@ pub enum LinkEvent {
     Closed(SocketEpoch, CloseCode, String),
     /// The network may be back, or somebody asked to try now.
     TryNow,
+    /// A ping was answered after this many milliseconds.
+    Ponged(u64),
+    /// Something else over the same network just broke: is this link still there?
+    Doubt,
     /// Close it for good.
     Stop,
     /// Time has passed.
@@ -76,10 +82,43 @@ pub enum LinkEffect {
     Lost,
 }
 
+/// How long an answer takes, smoothed as TCP does (RFC 6298): the silence that means something grows with it.
+#[derive(Clone, Copy, Debug)]
+struct Rtt {
+    smooth_ms: u64,
+    varies_ms: u64,
+}
+
+impl Rtt {
+    const UNKNOWN: Self = Self { smooth_ms: 0, varies_ms: 0 };
+
+    fn measured(&mut self, ms: u64) {
+        let ms = ms.min(Limits::RTT_CAP_MS);
+        if self.smooth_ms == 0 {
+            *self = Self { smooth_ms: ms, varies_ms: ms / 2 };
+            return;
+        }
+        self.varies_ms = (3 * self.varies_ms + self.smooth_ms.abs_diff(ms)) / 4;
+        self.smooth_ms = (7 * self.smooth_ms + ms) / 8;
+    }
+
+    /// An answer that was sent once more on the way has come by then.
+    fn answer_within_ms(self) -> u64 {
+        Limits::DOUBT_MS.max(3 * (self.smooth_ms + 4 * self.varies_ms))
+    }
+
+    /// Silence of this length is a dead link: a lost segment is sent again after one, two and four timeouts.
+    fn dead_after_ms(self) -> u64 {
+        let timeout = self.smooth_ms + 4 * self.varies_ms;
+        (Limits::PING_EVERY_MS + 7 * timeout).clamp(Limits::LINK_DEAD_AFTER_MS, Limits::LINK_DEAD_CAP_MS)
+    }
+}
+
 /// The state machine of the link.
 #[derive(Clone, Debug)]
 pub struct Link {
     state: LinkState,
+    rtt: Rtt,
     epoch: SocketEpoch,
     attempt: u32,
     rng: Rng,
@@ -89,7 +128,7 @@ impl Link {
     /// A link that was not started; `rng` is used for jitter only.
     #[must_use]
     pub const fn new(rng: Rng) -> Self {
-        Self { state: LinkState::Idle, epoch: SocketEpoch::from_number(0), attempt: 0, rng }
+        Self { state: LinkState::Idle, rtt: Rtt::UNKNOWN, epoch: SocketEpoch::from_number(0), attempt: 0, rng }
     }
 
     /// Where it stands.
@@ -122,8 +161,9 @@ impl Link {
         match self.state {
             LinkState::Idle | LinkState::Stopped(_) => None,
             LinkState::Opening { until } | LinkState::Greeting { until } | LinkState::Waiting { until } => Some(until),
-            LinkState::Online { heard, pinged, .. } => {
-                Some(pinged.plus(Limits::PING_EVERY_MS).min(heard.plus(Limits::LINK_DEAD_AFTER_MS)))
+            LinkState::Online { heard, pinged, doubted, .. } => {
+                let dead = heard.plus(self.rtt.dead_after_ms());
+                [pinged.plus(Limits::PING_EVERY_MS), doubted.unwrap_or(dead), dead].into_iter().min()
             }
         }
     }
@@ -150,16 +190,16 @@ impl Link {
                 _ => vec![], // From a socket we already replaced.
             },
             LinkEvent::Heard(epoch) => {
-                if let LinkState::Online { heard, .. } = &mut self.state
+                if let LinkState::Online { heard, doubted, .. } = &mut self.state
                     && epoch == self.epoch
                 {
-                    *heard = now;
+                    (*heard, *doubted) = (now, None);
                 }
                 vec![]
             }
             LinkEvent::Greeted => {
                 if let LinkState::Greeting { .. } = self.state {
-                    self.state = LinkState::Online { since: now, heard: now, pinged: now };
+                    self.state = LinkState::Online { since: now, heard: now, pinged: now, doubted: None };
                 }
                 vec![]
             }
@@ -170,6 +210,16 @@ impl Link {
                 self.lost(now, code, &reason)
             }
             LinkEvent::TryNow => self.try_now(now),
+            LinkEvent::Ponged(ms) => {
+                self.rtt.measured(ms);
+                vec![]
+            }
+            LinkEvent::Doubt => {
+                let within = self.rtt.answer_within_ms();
+                let LinkState::Online { doubted, .. } = &mut self.state else { return vec![] };
+                doubted.get_or_insert(now.plus(within));
+                self.ping(now)
+            }
             LinkEvent::Stop => {
                 let close = if self.is_at_rest() { vec![] } else { vec![LinkEffect::Close(self.epoch)] };
                 self.state = LinkState::Stopped(CloseCode::Normal);
@@ -233,7 +283,9 @@ impl Link {
         match self.state {
             LinkState::Waiting { until } if now >= until => self.open(now),
             LinkState::Opening { until } | LinkState::Greeting { until } if now >= until => self.give_up_socket(now),
-            LinkState::Online { heard, .. } if now.since(heard) >= Limits::LINK_DEAD_AFTER_MS => {
+            LinkState::Online { heard, doubted, .. }
+                if now.since(heard) >= self.rtt.dead_after_ms() || doubted.is_some_and(|at| now >= at) =>
+            {
                 self.give_up_socket(now)
             }
             LinkState::Online { pinged, .. } if now.since(pinged) >= Limits::PING_EVERY_MS => self.ping(now),
@@ -298,6 +350,24 @@ mod tests {
         let effects = link.handle(at(6_020), LinkEvent::Tick);
         assert_eq!(effects, [LinkEffect::Close(link.epoch()), LinkEffect::Lost]);
         assert!(matches!(link.state(), LinkState::Waiting { until } if until.since(at(6_020)) <= 400));
+    }
+
+    #[test]
+    fn a_slow_link_is_given_more_time_and_a_doubted_one_less() {
+        let mut link = online();
+        for _ in 0..20 {
+            let _ = link.handle(at(30), LinkEvent::Ponged(1_000));
+        }
+        assert_eq!(link.handle(at(7_000), LinkEvent::Tick), [LinkEffect::Ping], "an answer may still be on its way");
+        let effects = link.handle(at(20_020), LinkEvent::Tick);
+        assert_eq!(effects, [LinkEffect::Close(link.epoch()), LinkEffect::Lost], "but not for ever");
+        let mut link = online();
+        let _ = link.handle(at(30), LinkEvent::Ponged(40));
+        assert_eq!(link.handle(at(100), LinkEvent::Doubt), [LinkEffect::Ping]);
+        let _ = link.handle(at(150), LinkEvent::Heard(link.epoch()));
+        assert_eq!(link.handle(at(1_900), LinkEvent::Tick), [], "it answered");
+        assert_eq!(link.handle(at(2_000), LinkEvent::Doubt), [LinkEffect::Ping]);
+        assert_eq!(link.handle(at(3_500), LinkEvent::Tick), [LinkEffect::Close(link.epoch()), LinkEffect::Lost]);
     }
 
     #[test]

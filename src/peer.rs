@@ -5,29 +5,21 @@ use crate::inbox::{Arrival, Inbox};
 use crate::limits::Limits;
 use crate::negotiation::{Manners, Negotiation, NegotiationEffect, NegotiationEvent};
 use crate::outbox::Outbox;
+use crate::recovery::{Flow, Recovery, RecoveryEffect, RecoveryEvent, Route};
 use crate::time::Millis;
 use crate::wire::{Candidate, Sdp, Signal};
 
 /// Where the media path stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Path {
-    /// We wait for their first offer until then.
-    Awaiting {
-        /// When we offer ourselves.
-        until: Millis,
-    },
-    /// The connection is being set up or repaired.
-    Connecting {
-        /// When it is rebuilt.
-        until: Millis,
-    },
+    /// We wait for their first offer.
+    Awaiting,
+    /// The connection is being set up.
+    Connecting,
     /// Media can flow.
     Connected,
-    /// The browser lost contact a moment ago.
-    Disconnected {
-        /// When it is restarted.
-        until: Millis,
-    },
+    /// Media does not flow; it is waited for or repaired.
+    Troubled,
 }
 
 /// What the browser says of a peer connection.
@@ -49,13 +41,15 @@ pub enum RtcEvent {
     Disconnected,
     /// The browser gave the connection up.
     Failed,
+    /// What arrived on it so far.
+    Flowed(Flow),
 }
 
 /// What must be done for a person's connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PeerEffect {
-    /// Make the connection of this epoch.
-    Open(PcEpoch),
+    /// Make the connection of this epoch, with these routes.
+    Open(PcEpoch, Route),
     /// Drop the connection of this epoch.
     Close(PcEpoch),
     /// A step of the negotiation of the connection of this epoch.
@@ -66,6 +60,10 @@ pub enum PeerEffect {
     ApplyAnswer(PcEpoch, Sdp),
     /// Add their candidate.
     AddCandidate(PcEpoch, Candidate),
+    /// Use these routes from the next gathering on.
+    SetRoute(PcEpoch, Route),
+    /// Send pictures, or no more.
+    SetPicture(PcEpoch, bool),
     /// Send a signal under this stream and number.
     Send {
         /// Our numbering.
@@ -90,10 +88,9 @@ pub struct Peer {
     manners: Manners,
     epoch: PcEpoch,
     negotiation: Negotiation,
-    path: Path,
-    restarts: u8,
-    /// Whether the browser says that media can flow.
-    up: bool,
+    /// Until then their first offer is waited for.
+    awaiting: Option<Millis>,
+    recovery: Recovery,
     /// Which numbering both directions use: both sides take up the higher one, and then count from 1.
     stream: u64,
     sent: u64,
@@ -113,9 +110,8 @@ impl Peer {
             manners,
             epoch: PcEpoch::from_number(base.as_unix()),
             negotiation: Negotiation::new(manners),
-            path: Path::Awaiting { until: now.plus(Limits::PC_FOLLOWER_EXTRA_MS) },
-            restarts: 0,
-            up: false,
+            awaiting: Some(now.plus(Limits::PC_FOLLOWER_EXTRA_MS)),
+            recovery: Recovery::new(manners == Manners::Impolite),
             stream: base.as_unix(),
             sent: 0,
             outbox: Outbox::new(Limits::SIGNALS_UNACKED),
@@ -127,7 +123,18 @@ impl Peer {
     /// Where the media path stands.
     #[must_use]
     pub const fn path(&self) -> Path {
-        self.path
+        match (self.awaiting.is_some(), self.recovery.is_healthy(), self.recovery.wrong_since()) {
+            (true, ..) => Path::Awaiting,
+            (false, true, _) => Path::Connected,
+            (false, false, Some(_)) => Path::Troubled,
+            (false, false, None) => Path::Connecting,
+        }
+    }
+
+    /// The ladder of its repairs.
+    #[must_use]
+    pub const fn recovery(&self) -> &Recovery {
+        &self.recovery
     }
 
     /// The epoch of the newest connection.
@@ -145,11 +152,7 @@ impl Peer {
     /// When to call [`Peer::tick`].
     #[must_use]
     pub fn next_deadline(&self) -> Option<Millis> {
-        let path = match self.path {
-            Path::Awaiting { until } | Path::Connecting { until } | Path::Disconnected { until } => Some(until),
-            Path::Connected => None,
-        };
-        path.into_iter().chain(self.resend_at).min()
+        self.awaiting.into_iter().chain(self.recovery.next_deadline()).chain(self.resend_at).min()
     }
 
     /// Makes the first connection and offers.
@@ -170,33 +173,37 @@ impl Peer {
             RtcEvent::OfferReady(sdp) => self.negotiate(now, NegotiationEvent::OfferReady(sdp)),
             RtcEvent::AnswerReady(sdp) => self.negotiate(now, NegotiationEvent::AnswerReady(sdp)),
             RtcEvent::AnswerApplied => {
-                let effects = self.negotiate(now, NegotiationEvent::AnswerApplied);
-                if self.up && self.negotiation.is_settled() {
-                    // A restart on our side alone: the browser never left 'connected' and will not say so again.
-                    (self.path, self.restarts) = (Path::Connected, 0);
+                let mut effects = self.negotiate(now, NegotiationEvent::AnswerApplied);
+                if self.negotiation.is_settled() {
+                    effects.extend(self.recover(now, RecoveryEvent::Agreed));
                 }
                 effects
             }
             RtcEvent::OperationFailed => self.negotiate(now, NegotiationEvent::Failed),
             RtcEvent::LocalCandidate(candidate) => self.send(now, Signal::Candidate { epoch, candidate }),
-            RtcEvent::Connected => {
-                self.up = true;
-                self.path = Path::Connected;
-                self.restarts = 0;
-                vec![]
-            }
-            RtcEvent::Disconnected => {
-                self.up = false;
-                if self.path == Path::Connected {
-                    self.path = Path::Disconnected { until: now.plus(Limits::PC_DISCONNECTED_MS + self.patience_ms()) };
+            RtcEvent::Connected => self.recover(now, RecoveryEvent::Connected),
+            RtcEvent::Disconnected => self.recover(now, RecoveryEvent::Disconnected),
+            RtcEvent::Failed => self.recover(now, RecoveryEvent::Failed),
+            RtcEvent::Flowed(flow) => self.recover(now, RecoveryEvent::Flowed(flow)),
+        }
+    }
+
+    /// Something happens to the media path that the browser does not say.
+    #[must_use]
+    pub fn recover(&mut self, now: Millis, event: RecoveryEvent) -> Vec<PeerEffect> {
+        let mut effects = vec![];
+        for effect in self.recovery.handle(now, event) {
+            match effect {
+                RecoveryEffect::Restart if self.leads() => {
+                    effects.extend(self.negotiate(now, NegotiationEvent::Restart));
                 }
-                vec![]
-            }
-            RtcEvent::Failed => {
-                self.up = false;
-                self.repair(now)
+                RecoveryEffect::Restart => effects.extend(self.send(now, Signal::Renew { epoch: self.epoch })),
+                RecoveryEffect::Rebuild => effects.extend(self.rebuild(now)),
+                RecoveryEffect::Route(route) => effects.push(PeerEffect::SetRoute(self.epoch, route)),
+                RecoveryEffect::Picture(on) => effects.push(PeerEffect::SetPicture(self.epoch, on)),
             }
         }
+        effects
     }
 
     /// Applies a signal of theirs.
@@ -253,46 +260,21 @@ impl Peer {
         if self.resend_at.is_some_and(|at| now >= at) {
             effects.extend(self.resend(now));
         }
-        match self.path {
-            Path::Awaiting { until } if now >= until => effects.extend(self.call(now)),
-            Path::Connecting { until } if now >= until => effects.extend(self.rebuild(now)),
-            Path::Disconnected { until } if now >= until => effects.extend(self.repair(now)),
-            Path::Awaiting { .. } | Path::Connecting { .. } | Path::Disconnected { .. } | Path::Connected => {}
+        if self.awaiting.is_some_and(|until| now >= until) {
+            effects.extend(self.call(now));
         }
+        effects.extend(self.recover(now, RecoveryEvent::Tick));
         effects
     }
 
     /// Drops the connection, because the person left.
     #[must_use]
     pub fn close(&mut self) -> Vec<PeerEffect> {
-        match self.path {
-            Path::Awaiting { .. } => vec![],
-            Path::Connecting { .. } | Path::Connected | Path::Disconnected { .. } => {
-                vec![PeerEffect::Close(self.epoch)]
-            }
-        }
+        if self.awaiting.is_some() { vec![] } else { vec![PeerEffect::Close(self.epoch)] }
     }
 
     fn leads(&self) -> bool {
         self.manners == Manners::Impolite
-    }
-
-    /// One side repairs, the other gives it time and steps in only if nothing happens.
-    fn patience_ms(&self) -> u64 {
-        if self.leads() { 0 } else { Limits::PC_FOLLOWER_EXTRA_MS }
-    }
-
-    fn repair(&mut self, now: Millis) -> Vec<PeerEffect> {
-        if self.restarts >= Limits::ICE_RESTARTS {
-            return self.rebuild(now);
-        }
-        self.restarts += 1;
-        self.path = Path::Connecting { until: now.plus(Limits::PC_CONNECT_WITHIN_MS + self.patience_ms()) };
-        if self.leads() {
-            self.negotiate(now, NegotiationEvent::Restart)
-        } else {
-            self.send(now, Signal::Renew { epoch: self.epoch })
-        }
     }
 
     fn rebuild(&mut self, now: Millis) -> Vec<PeerEffect> {
@@ -306,11 +288,10 @@ impl Peer {
     /// Replaces the connection by one of a higher epoch.
     fn renew(&mut self, now: Millis, epoch: PcEpoch, close_old: bool) -> Vec<PeerEffect> {
         let mut effects = if close_old { self.close() } else { vec![] };
-        (self.epoch, self.up) = (epoch, false);
+        (self.epoch, self.awaiting) = (epoch, None);
         self.negotiation = Negotiation::new(self.manners);
-        self.path = Path::Connecting { until: now.plus(Limits::PC_CONNECT_WITHIN_MS + self.patience_ms()) };
-        self.restarts = 0;
-        effects.push(PeerEffect::Open(epoch));
+        effects.push(PeerEffect::Open(epoch, self.recovery.route()));
+        effects.extend(self.recover(now, RecoveryEvent::Opened));
         effects
     }
 
@@ -322,7 +303,7 @@ impl Peer {
         match signal {
             Signal::Offer { round, sdp, .. } => {
                 let mut effects = vec![];
-                if epoch > self.epoch || matches!(self.path, Path::Awaiting { .. }) {
+                if epoch > self.epoch || self.awaiting.is_some() {
                     effects.extend(self.renew(now, epoch, true));
                 }
                 effects.extend(self.negotiate(now, NegotiationEvent::RemoteOffer(round, sdp)));
@@ -334,14 +315,10 @@ impl Peer {
             Signal::Candidate { candidate, .. } if epoch == self.epoch => {
                 self.negotiate(now, NegotiationEvent::RemoteCandidate(candidate))
             }
-            Signal::Renew { .. } if epoch == self.epoch && self.leads() && !self.is_repairing() => self.repair(now),
+            Signal::Renew { .. } if epoch == self.epoch && self.leads() => self.recover(now, RecoveryEvent::Asked),
             // Ahead of its offer, which would have come first: a peer that does not keep to the protocol.
             Signal::Answer { .. } | Signal::Candidate { .. } | Signal::Renew { .. } => vec![],
         }
-    }
-
-    fn is_repairing(&self) -> bool {
-        matches!(self.path, Path::Connecting { .. } | Path::Awaiting { .. })
     }
 
     fn negotiate(&mut self, now: Millis, event: NegotiationEvent) -> Vec<PeerEffect> {
@@ -361,10 +338,7 @@ impl Peer {
                 NegotiationEffect::SendAnswer(round, sdp) => {
                     effects.extend(self.send(now, Signal::Answer { epoch, round, sdp }));
                 }
-                NegotiationEffect::Broken => {
-                    // Rebuilding at once could spin if the browser keeps failing; the watchdog's pace cannot.
-                    self.path = Path::Connecting { until: now.plus(1_000 + self.patience_ms()) };
-                }
+                NegotiationEffect::Broken => effects.extend(self.recover(now, RecoveryEvent::Broken)),
             }
         }
         effects

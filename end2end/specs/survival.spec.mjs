@@ -63,6 +63,38 @@ test('a message written while the server was gone survives the death of its page
   await own.stop();
 });
 
+test('two tabs of one person send each message once, also when one of them dies with it', async ({ people }) => {
+  const own = await Server.start();
+  const bo = await people('Bo', { at: own });
+  const ana = await people('Ana', { at: own });
+  await ana.sees('Bo');
+  const second = await ana.page.context().newPage();
+  await second.goto(ana.page.url());
+  await expect(second.locator('main[data-link="online"]')).toBeVisible();
+  await own.signal('SIGKILL');
+  await expect(ana.main()).toHaveAttribute('data-link', 'offline');
+  await expect(second.locator('main[data-link="offline"]')).toBeVisible();
+  await ana.says('from the first tab');
+  await second.getByRole('button', { name: /^Open chat/ }).click();
+  await second.getByRole('textbox', { name: 'Message' }).fill('from the second tab');
+  await second.keyboard.press('Enter');
+  await expect(second.locator('[data-status="pending"]')).toHaveCount(1);
+  await expect(ana.page.locator('[data-status="pending"]')).toHaveCount(1);
+  await ana.page.close();
+  await own.run();
+  await second.reload();
+  await expect(second.locator('main[data-link="online"]')).toBeVisible();
+  await bo.openChat();
+  await expect(bo.messages()).toHaveCount(2);
+  const third = await second.context().newPage();
+  await third.goto(second.url());
+  await expect(third.locator('main[data-link="online"]')).toBeVisible();
+  await bo.says('and now');
+  await expect(bo.messages()).toHaveCount(3);
+  expect((await bo.messages().allTextContents()).slice(0, 2).sort()).toEqual(['from the first tab', 'from the second tab']);
+  await own.stop();
+});
+
 test('an operator deletes a message under everyone\'s eyes, and sees the figures', async ({ people, browser }) => {
   const token = 'an-admin-token-for-tests';
   const own = await Server.start({ HOLDFAST_ADMIN_TOKEN: token });

@@ -200,7 +200,7 @@ async fn the_operators_side_is_off_without_a_token_and_closed_to_everyone_else()
         };
         assert_eq!(ask(&off, Some("a-token-that-is-long-enough")).await, 404, "{path}: there is no such side");
         assert_eq!(ask(&open, None).await, 401, "{path}: without a token");
-        assert_eq!(ask(&open, Some("a-token-that-is-long-enouh")).await, 401, "{path}: with a wrong one");
+        assert_eq!(ask(&open, Some("another-token-that-is-wrong")).await, 401, "{path}: with a wrong one");
     }
     assert_eq!(http.get(off.url("/admin")).send().await.expect("an answer").status(), StatusCode::NOT_FOUND);
 }

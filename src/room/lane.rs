@@ -21,8 +21,13 @@ pub(super) struct Lane {
 }
 
 impl Lane {
-    fn has(&self, id: ChatId) -> bool {
-        self.under_way.is_some_and(|(known, _)| known == id) || self.waiting.iter().any(|(known, ..)| *known == id)
+    /// Whether a message is on its way already; then this is its last arrival.
+    fn has(&mut self, id: ChatId, arrival: u64) -> bool {
+        let waiting = self.waiting.iter_mut().map(|(known, _, last)| (*known, last));
+        let under_way = self.under_way.iter_mut().map(|(known, last)| (*known, last));
+        let Some((_, last)) = under_way.chain(waiting).find(|(known, _)| *known == id) else { return false };
+        *last = arrival;
+        true
     }
 
     /// Notes an arrival and says whether it must wait for one that was refused before it. Authors send what waits again
@@ -58,11 +63,11 @@ impl Room {
         }
         let member = self.members.get_mut(&peer).expect("a seated socket has a member");
         let Some(Role::Seated { lane, .. }) = self.conns.get_mut(&conn) else { return vec![] };
-        if lane.has(id) {
-            return vec![]; // Sent again while it is under way; it will be answered.
-        }
         lane.arrivals += 1;
         let arrival = lane.arrivals;
+        if lane.has(id, arrival) {
+            return vec![]; // Sent again while it is under way; it will be answered.
+        }
         if lane.is_early(id) {
             lane.expect(id, arrival);
             return vec![refuse(conn, Refusal::Busy, about)];

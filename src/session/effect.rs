@@ -2,6 +2,7 @@
 
 use super::event::{Keepsake, Unsent};
 use crate::id::{ChatId, PcEpoch, PeerId, RoomId, SocketEpoch};
+use crate::recovery::Route;
 use crate::view::MediaKind;
 use crate::wire::{Candidate, IceServer, Sdp};
 
@@ -27,7 +28,7 @@ pub enum Effect {
     /// Close the socket of this epoch; nothing it says counts any more.
     CloseSocket(SocketEpoch),
     /// Make a peer connection.
-    OpenPc(PeerId, PcEpoch, Vec<IceServer>),
+    OpenPc(PeerId, PcEpoch, Vec<IceServer>, Route),
     /// Drop a peer connection.
     ClosePc(PeerId, PcEpoch),
     /// Make an offer (with new ICE credentials if true) and report it.
@@ -38,8 +39,10 @@ pub enum Effect {
     ApplyAnswer(PeerId, PcEpoch, Sdp),
     /// Add a candidate.
     AddCandidate(PeerId, PcEpoch, Candidate),
-    /// Use these ICE servers from the next gathering on.
-    SetIce(Vec<IceServer>),
+    /// Use these ICE servers and routes from the next gathering on.
+    Configure(PeerId, PcEpoch, Vec<IceServer>, Route),
+    /// Send our camera to this person, or no more.
+    SetPicture(PeerId, PcEpoch, bool),
     /// Start microphone, camera or both and report each.
     Capture(Capture),
     /// Stop a device and free it.

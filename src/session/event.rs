@@ -81,8 +81,10 @@ pub enum MediaEvent {
 /// What happens to the network and the page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NetEvent {
-    /// The browser says the network is back, or the page woke up.
+    /// The browser says that there is a network again, or another one.
     Online,
+    /// The page is shown again, or woke up.
+    Shown,
     /// The browser says the network is gone: a hint, never a verdict.
     Offline,
 }

@@ -70,16 +70,17 @@ impl Session {
                 if let Some(person) = self.people.get_mut(&peer) {
                     person.media = media;
                 }
-                vec![]
+                self.expect(now, peer)
             }
             ServerMsg::Presence { peer, here } => self.presence(now, peer, here),
             ServerMsg::Ice { servers } => {
                 if let Some(seat) = &mut self.seat {
-                    seat.ice.clone_from(&servers);
+                    seat.ice = servers;
                 }
-                vec![Effect::SetIce(servers)]
+                self.renew_ice(now)
             }
-            ServerMsg::Pong { head, away, .. } => {
+            ServerMsg::Pong { n, head, away } => {
+                let _ = self.link(now, LinkEvent::Ponged(now.since(Millis::from_unix(n))));
                 let missed = head.epoch != self.log.epoch || head.seq > self.inbox.last();
                 self.asked_range = false;
                 let mut effects = self.set_away(now, &away);
@@ -119,8 +120,11 @@ impl Session {
         if first {
             effects.extend(self.first_history(now, welcome.from));
         }
-        effects.push(Effect::SetIce(welcome.ice.clone()));
+        let old_ice = self.seat.as_ref().map(|seat| seat.ice.clone());
         self.seat = Some(OwnSeat { peer: welcome.peer, token: welcome.token, ice: welcome.ice });
+        if self.seat.as_ref().map(|seat| &seat.ice) != old_ice.as_ref() {
+            effects.extend(self.configure_all(now));
+        }
         effects.extend(self.save_seat(room));
         effects.extend(self.meet(now, welcome.now, welcome.roster));
         effects.extend(self.resend_everything(now));

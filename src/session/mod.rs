@@ -17,6 +17,7 @@ use crate::id::{Offset, PeerId, RoomId};
 use crate::inbox::Inbox;
 use crate::limits::Limits;
 use crate::link::{Link, LinkEffect, LinkEvent, LinkState};
+use crate::recovery::RecoveryEvent;
 use crate::rng::Rng;
 use crate::speech::Speech;
 use crate::time::Millis;
@@ -71,6 +72,8 @@ pub struct Session {
     keys_off: bool,
     utc_offset_min: i32,
     rng: Rng,
+    /// When the last event was.
+    now: Millis,
 }
 
 impl Session {
@@ -106,12 +109,14 @@ impl Session {
             keys_off: false,
             utc_offset_min: 0,
             rng,
+            now: Millis::ZERO,
         }
     }
 
     /// Applies one event and says what must happen next. The only way in.
     #[must_use]
     pub fn handle(&mut self, now: Millis, event: Event) -> Vec<Effect> {
+        self.now = now;
         match event {
             Event::Entered(room, entrance) => self.entered(now, room, entrance),
             Event::Socket(epoch, event) => {
@@ -131,7 +136,12 @@ impl Session {
             Event::Kept(id) => self.kept(now, id),
             Event::Rtc(peer, epoch, event) => self.rtc(now, peer, epoch, event),
             Event::Media(event) => self.media_event(now, event),
-            Event::Net(NetEvent::Online) => self.link(now, LinkEvent::TryNow),
+            Event::Net(NetEvent::Shown) => self.link(now, LinkEvent::TryNow),
+            Event::Net(NetEvent::Online) => {
+                let mut effects = self.link(now, LinkEvent::TryNow);
+                effects.extend(self.recover_all(now, RecoveryEvent::NetworkChanged));
+                effects
+            }
             Event::Net(NetEvent::Offline) => vec![], // A hint only: the link finds out by itself.
             Event::Intent(intent) => self.intent(now, intent),
             Event::Tick => self.tick(now),
@@ -141,7 +151,7 @@ impl Session {
     /// When to call [`Session::handle`] with [`Event::Tick`] if nothing else happens.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Millis> {
-        let people = self.people.values().filter_map(Person::next_deadline);
+        let people = self.people.values().filter_map(|person| person.next_deadline(self.now));
         let notices = self.notices.iter().map(|notice| notice.until);
         let chat = self.chat.next_deadline().filter(|_| self.link.is_online());
         let chat = chat.into_iter().chain(self.chat.history_deadline());
@@ -337,6 +347,8 @@ impl Session {
                 LinkEffect::Lost => {
                     (self.asked_range, self.seat_by) = (false, None);
                     self.chat.history_failed();
+                    // What took the link may have taken the network with it.
+                    effects.extend(self.recover_all(now, RecoveryEvent::NetworkChanged));
                     if self.phase == Phase::InCall {
                         self.announce("The connection to the server dropped. The call goes on.");
                     }

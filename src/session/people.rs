@@ -4,7 +4,9 @@ use super::{Effect, Session};
 use crate::id::{Offset, PcEpoch, PeerId};
 use crate::inbox::Arrival;
 use crate::limits::Limits;
+use crate::link::LinkEvent;
 use crate::peer::{Path, Peer, PeerEffect, RtcEvent};
+use crate::recovery::RecoveryEvent;
 use crate::speech::Speech;
 use crate::time::Millis;
 use crate::view::{MediaPath, Phase, TileView};
@@ -22,17 +24,20 @@ pub(super) struct Person {
 }
 
 impl Person {
-    pub(super) fn next_deadline(&self) -> Option<Millis> {
-        self.peer.next_deadline()
+    pub(super) fn next_deadline(&self, now: Millis) -> Option<Millis> {
+        // While something is wrong the seconds are counted.
+        let recovery = self.peer.recovery();
+        let count = recovery.wrong_since().or_else(|| recovery.blind_since(now));
+        let count = count.map(|since| now.plus(1_000 - now.since(since) % 1_000));
+        self.peer.next_deadline().into_iter().chain(count).min()
     }
 
     fn media_path(&self) -> MediaPath {
         match (self.peer.path(), self.here) {
+            (Path::Connected, _) if !self.peer.recovery().sends_picture() => MediaPath::Audio,
             (Path::Connected, _) => MediaPath::Live,
-            (Path::Awaiting { .. } | Path::Connecting { .. } | Path::Disconnected { .. }, true) => {
-                MediaPath::Recovering
-            }
-            (Path::Awaiting { .. } | Path::Connecting { .. } | Path::Disconnected { .. }, false) => MediaPath::Lost,
+            (Path::Awaiting | Path::Connecting | Path::Troubled, true) => MediaPath::Recovering,
+            (Path::Awaiting | Path::Connecting | Path::Troubled, false) => MediaPath::Lost,
         }
     }
 }
@@ -47,12 +52,11 @@ impl Session {
             effects.extend(self.part(peer));
         }
         for seat in roster {
-            if let Some(person) = self.people.get_mut(&seat.peer) {
-                (person.media, person.here) = (seat.media, seat.here);
-                continue;
-            }
             let peer = seat.peer;
-            if self.add(now, base, seat) {
+            if let Some(person) = self.people.get_mut(&peer) {
+                (person.media, person.here) = (seat.media, seat.here);
+                effects.extend(self.expect(now, peer));
+            } else if self.add(now, base, seat) {
                 let calls = self.people.get_mut(&peer).map(|person| person.peer.call(now)).unwrap_or_default();
                 effects.extend(self.run_peer(peer, calls));
             }
@@ -66,10 +70,59 @@ impl Session {
         if seat.peer == me || self.people.len() + 1 >= Limits::SEATS {
             return false;
         }
-        let peer = Peer::new(now, me, seat.peer, base);
+        let mut peer = Peer::new(now, me, seat.peer, base);
         let Seat { name, media, here, joined, .. } = seat;
+        for event in
+            [RecoveryEvent::Relays(self.has_relay()), RecoveryEvent::Expect(media.audio || media.video, media.video)]
+        {
+            let nothing = peer.recover(now, event);
+            debug_assert!(nothing.is_empty(), "there is no connection yet");
+        }
         self.people.insert(seat.peer, Person { name, media, here, joined, voice: Speech::default(), peer });
         true
+    }
+
+    /// What this person says they send has changed.
+    pub(super) fn expect(&mut self, now: Millis, peer: PeerId) -> Vec<Effect> {
+        let Some(person) = self.people.get_mut(&peer) else { return vec![] };
+        let MediaState { audio, video } = person.media;
+        let effects = person.peer.recover(now, RecoveryEvent::Expect(audio || video, video));
+        self.run_peer(peer, effects)
+    }
+
+    /// Something happened to every path at once.
+    pub(super) fn recover_all(&mut self, now: Millis, event: RecoveryEvent) -> Vec<Effect> {
+        let peers: Vec<PeerId> = self.people.keys().copied().collect();
+        let mut out = vec![];
+        for peer in peers {
+            let due = self.people.get_mut(&peer).map(|person| person.peer.recover(now, event)).unwrap_or_default();
+            out.extend(self.run_peer(peer, due));
+        }
+        out
+    }
+
+    fn has_relay(&self) -> bool {
+        let mut urls = self.seat.iter().flat_map(|seat| &seat.ice).flat_map(|server| &server.urls);
+        urls.any(|url| url.starts_with("turn"))
+    }
+
+    /// The credentials of the relays were renewed: what goes through one is restarted while the old ones are good.
+    pub(super) fn renew_ice(&mut self, now: Millis) -> Vec<Effect> {
+        let mut effects = self.configure_all(now);
+        effects.extend(self.recover_all(now, RecoveryEvent::Renewed));
+        effects
+    }
+
+    /// Gives every connection the servers we have now.
+    pub(super) fn configure_all(&mut self, now: Millis) -> Vec<Effect> {
+        let ice = self.seat.as_ref().map(|seat| seat.ice.clone()).unwrap_or_default();
+        let configure = |(peer, person): (&PeerId, &Person)| {
+            let (epoch, route) = (person.peer.epoch(), person.peer.recovery().route());
+            Effect::Configure(*peer, epoch, ice.clone(), route)
+        };
+        let mut effects: Vec<Effect> = self.people.iter().map(configure).collect();
+        effects.extend(self.recover_all(now, RecoveryEvent::Relays(self.has_relay())));
+        effects
     }
 
     pub(super) fn part(&mut self, peer: PeerId) -> Vec<Effect> {
@@ -182,8 +235,14 @@ impl Session {
 
     pub(super) fn rtc(&mut self, now: Millis, peer: PeerId, epoch: PcEpoch, event: RtcEvent) -> Vec<Effect> {
         let Some(person) = self.people.get_mut(&peer) else { return vec![] };
+        let was_well = person.peer.recovery().wrong_since().is_none();
         let effects = person.peer.rtc(now, epoch, event);
-        self.run_peer(peer, effects)
+        let fell_ill = was_well && person.peer.recovery().wrong_since().is_some();
+        let mut effects = self.run_peer(peer, effects);
+        if fell_ill {
+            effects.extend(self.link(now, LinkEvent::Doubt));
+        }
+        effects
     }
 
     pub(super) fn signal(&mut self, now: Millis, from: PeerId, stream: u64, seq: u64, signal: Signal) -> Vec<Effect> {
@@ -196,10 +255,15 @@ impl Session {
         let mut out = vec![];
         for effect in effects {
             match effect {
-                PeerEffect::Open(epoch) => {
+                PeerEffect::Open(epoch, route) => {
                     let ice = self.seat.as_ref().map(|seat| seat.ice.clone()).unwrap_or_default();
-                    out.push(Effect::OpenPc(peer, epoch, ice));
+                    out.push(Effect::OpenPc(peer, epoch, ice, route));
                 }
+                PeerEffect::SetRoute(epoch, route) => {
+                    let ice = self.seat.as_ref().map(|seat| seat.ice.clone()).unwrap_or_default();
+                    out.push(Effect::Configure(peer, epoch, ice, route));
+                }
+                PeerEffect::SetPicture(epoch, on) => out.push(Effect::SetPicture(peer, epoch, on)),
                 PeerEffect::Close(epoch) => out.push(Effect::ClosePc(peer, epoch)),
                 PeerEffect::CreateOffer(epoch, restart) => out.push(Effect::CreateOffer(peer, epoch, restart)),
                 PeerEffect::ApplyOffer(epoch, sdp) => out.push(Effect::ApplyOffer(peer, epoch, sdp)),
@@ -250,6 +314,10 @@ impl Session {
                 video: person.media.video,
                 speaking: person.voice.is_speaking() && person.media.audio,
                 path: person.media_path(),
+                rung: person.peer.recovery().rung(),
+                silent_s: person.peer.recovery().wrong_since().map(|at| self.now.since(at) / 1_000),
+                blind_s: person.peer.recovery().blind_since(self.now).map(|at| self.now.since(at) / 1_000),
+                relayed: person.peer.recovery().relayed(),
                 here: person.here,
                 place: n + 1,
             })

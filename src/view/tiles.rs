@@ -1,6 +1,7 @@
 //! The others in the call, as the page shows them.
 
 use crate::id::PeerId;
+use crate::recovery::Rung;
 use crate::wire::Name;
 
 /// How a person's media path is, as `data-media` says it.
@@ -44,6 +45,14 @@ pub struct TileView {
     pub speaking: bool,
     /// Their media path.
     pub path: MediaPath,
+    /// How far up the ladder of repairs it is.
+    pub rung: Rung,
+    /// For how many whole seconds media does not flow; none while it does.
+    pub silent_s: Option<u64>,
+    /// For how many whole seconds no picture came though one should; none while they come.
+    pub blind_s: Option<u64>,
+    /// Whether the path goes through a relay; none while nobody knows.
+    pub relayed: Option<bool>,
     /// Their link to the server is up.
     pub here: bool,
     /// Place in the grid, from 1; the own tile comes last.
@@ -51,18 +60,34 @@ pub struct TileView {
 }
 
 impl TileView {
-    /// What is wrong, in words; empty when nothing is.
+    /// What is wrong, since when and what is tried, in words; empty when nothing is.
     #[must_use]
     pub fn trouble(&self) -> String {
         let name = self.name.as_str();
-        match (self.path, self.here) {
-            (MediaPath::Live | MediaPath::Audio, true) => String::new(),
-            (MediaPath::Live | MediaPath::Audio, false) => format!("{name} lost the server, the call goes on"),
-            (MediaPath::Recovering, true) => format!("Connecting to {name}…"),
-            (MediaPath::Recovering | MediaPath::Lost, false) => {
+        let since = |s: u64| if s == 0 { String::new() } else { format!(" for {s} s") };
+        match (self.path, self.here, self.silent_s, self.blind_s) {
+            (MediaPath::Live | MediaPath::Audio, true, _, Some(s)) => format!("{name}: no picture{}", since(s)),
+            (MediaPath::Audio, true, ..) => format!("{name}: sound only, the connection carries no more"),
+            (MediaPath::Live, true, ..) => String::new(),
+            (MediaPath::Live | MediaPath::Audio, false, ..) => format!("{name} lost the server, the call goes on"),
+            (MediaPath::Recovering, true, None, _) => format!("Connecting to {name}…"),
+            (MediaPath::Recovering | MediaPath::Lost, true, Some(s), _) => {
+                let tried = match self.rung {
+                    Rung::Clear | Rung::Wait => "waiting a moment",
+                    Rung::Restart => "trying another route",
+                    Rung::Rebuild => "connecting anew",
+                    Rung::RelayOnly => "trying through a relay",
+                    Rung::AudioOnly => "trying with sound only",
+                };
+                format!("{name}: no sound or picture{}, {tried}", since(s))
+            }
+            (MediaPath::Recovering | MediaPath::Lost, false, Some(s), _) => {
+                format!("{name}'s connection dropped{}, bringing them back…", since(s))
+            }
+            (MediaPath::Recovering | MediaPath::Lost, false, None, _) => {
                 format!("{name}'s connection dropped, bringing them back…")
             }
-            (MediaPath::Lost, true) => format!("{name}'s picture is lost, trying again…"),
+            (MediaPath::Lost, true, None, _) => format!("{name}'s picture is lost, trying again…"),
         }
     }
 }

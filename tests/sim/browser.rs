@@ -42,9 +42,10 @@ impl World {
                     self.schedule(20, Due::ServerLost(conn));
                 }
             }
-            Effect::OpenPc(peer, epoch, _) => {
+            Effect::OpenPc(peer, epoch, _, route) => {
                 let label = format!("c{client}p{}e{epoch}", self.clients[client].page);
-                let known = self.clients[client].pcs.insert((peer, epoch), FakePc::new(label));
+                let picture = !self.clients[client].blind.contains(&peer);
+                let known = self.clients[client].pcs.insert((peer, epoch), FakePc::new(label, route, picture));
                 assert!(known.is_none(), "epoch {epoch} was opened twice");
             }
             Effect::ClosePc(peer, epoch) => {
@@ -75,8 +76,19 @@ impl World {
             }
             Effect::SaveSeat(_, keepsake) => self.clients[client].keepsake = Some(keepsake),
             Effect::ForgetSeat(_) => self.clients[client].keepsake = None,
-            Effect::SetIce(_)
-            | Effect::Release(_)
+            Effect::Configure(peer, epoch, _, route) => self.pc(client, peer, epoch).route = route,
+            Effect::SetPicture(peer, epoch, on) => {
+                let blind = &mut self.clients[client].blind;
+                if on {
+                    blind.remove(&peer)
+                } else {
+                    blind.insert(peer)
+                };
+                if let Some(pc) = self.clients[client].pcs.get_mut(&(peer, epoch)) {
+                    pc.picture = on;
+                }
+            }
+            Effect::Release(_)
             | Effect::Unmute
             | Effect::Mute
             | Effect::SetSpeaker(_)

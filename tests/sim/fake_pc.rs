@@ -1,5 +1,6 @@
 //! A stand-in for RTCPeerConnection that keeps its state rules: signalling states, rollback, InvalidStateError.
 
+use holdfast::recovery::Route;
 use holdfast::wire::Sdp;
 
 /// `signalingState`, as far as we drive it.
@@ -33,10 +34,15 @@ pub struct FakePc {
     remote: Option<String>,
     made: u32,
     label: String,
+    /// Which routes it may take, and whether it sends pictures.
+    pub route: Route,
+    pub picture: bool,
+    /// What arrived.
+    pub bytes: u64,
 }
 
 impl FakePc {
-    pub fn new(label: String) -> Self {
+    pub fn new(label: String, route: Route, picture: bool) -> Self {
         Self {
             signaling: Signaling::Stable,
             connection: Connection::New,
@@ -45,6 +51,9 @@ impl FakePc {
             remote: None,
             made: 0,
             label,
+            route,
+            picture,
+            bytes: 0,
         }
     }
 

@@ -3,6 +3,7 @@
 use crate::fake_pc::FakePc;
 use crate::seeds;
 use holdfast::negotiation::{Manners, Negotiation, NegotiationEffect, NegotiationEvent};
+use holdfast::recovery::Route;
 use holdfast::rng::Rng;
 use std::collections::BTreeMap;
 
@@ -62,8 +63,8 @@ fn glare_always_has_exactly_one_winner() {
             rng: Rng::new(seed),
             now: 0,
             ends: [
-                (Negotiation::new(Manners::Polite), FakePc::new("p".into())),
-                (Negotiation::new(Manners::Impolite), FakePc::new("i".into())),
+                (Negotiation::new(Manners::Polite), FakePc::new("p".into(), Route::Any, true)),
+                (Negotiation::new(Manners::Impolite), FakePc::new("i".into(), Route::Any, true)),
             ],
             due: BTreeMap::new(),
             line: [0, 0],

@@ -1,12 +1,63 @@
-//! The media paths: connects what both ends agreed on, disconnects and fails what is cut.
+//! The media paths: connects what both ends agreed on, disconnects and fails what is cut, and counts what arrives.
 
-use crate::fake_pc::Connection;
+use crate::fake_pc::{Connection, FakePc};
 use crate::world::{Client, World};
 use holdfast::peer::RtcEvent;
+use holdfast::recovery::{Flow, Route};
 use holdfast::session::Event;
 use holdfast::{PcEpoch, PeerId};
 
+/// How often the statistics are read.
+const FLOW_EVERY_MS: u64 = 250;
+
+/// What stands between two people, and gives way to exactly one rung of the ladder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Obstacle {
+    /// Nothing passes.
+    Wall,
+    /// Passes once ICE has started anew from these two sessions.
+    Stale(Session, Session),
+    /// Passes over a connection made later than this one.
+    Worn(PcEpoch),
+    /// Only relays pass.
+    Direct,
+    /// Too narrow for pictures.
+    Narrow,
+}
+
+type Session = (Option<String>, Option<String>);
+
+impl Obstacle {
+    fn stops(&self, epoch: PcEpoch, a: &FakePc, b: &FakePc) -> bool {
+        match self {
+            Self::Wall => true,
+            Self::Stale(one, other) => [a.session(), b.session()].iter().any(|known| known == one || known == other),
+            Self::Worn(old) => epoch <= *old,
+            // One side is enough: the other sees only the relay.
+            Self::Direct => a.route == Route::Any && b.route == Route::Any,
+            Self::Narrow => a.picture && b.picture,
+        }
+    }
+}
+
 impl World {
+    /// An obstacle between two people, any of those that make sense now.
+    pub fn obstacle(&mut self, one: usize, other: usize) -> Obstacle {
+        let seats = [one, other].map(|client| self.clients[client].seat());
+        let newest = |client: usize, peer: Option<PeerId>| {
+            self.clients[client].pcs.iter().filter(|((of, _), _)| Some(*of) == peer).max_by_key(|(key, _)| *key)
+        };
+        let ends = newest(one, seats[1]).zip(newest(other, seats[0]));
+        let ends = ends.map(|(((_, epoch), a), (_, b))| (*epoch, a.session(), b.session()));
+        match (self.rng.below(5), ends) {
+            (0, Some((_, a, b))) => Obstacle::Stale(a, b),
+            (1, Some((epoch, ..))) => Obstacle::Worn(epoch),
+            (2, _) => Obstacle::Direct,
+            (3, _) => Obstacle::Narrow,
+            _ => Obstacle::Wall,
+        }
+    }
+
     /// Moves every media path: connects what is agreed, disconnects and fails what is cut.
     pub fn move_paths(&mut self) {
         let seats: Vec<Option<PeerId>> = self.clients.iter().map(Client::seat).collect();
@@ -16,9 +67,11 @@ impl World {
             for (peer, epoch) in keys {
                 let b = seats.iter().position(|seat| *seat == Some(peer));
                 let reachable = b.is_some_and(|b| {
-                    let theirs = self.clients[b].pcs.get(&(me, epoch));
-                    let cut = self.cut.contains(&(a.min(b), a.max(b)));
-                    !cut && theirs.is_some_and(|theirs| theirs.matches(&self.clients[a].pcs[&(peer, epoch)]))
+                    let ours = &self.clients[a].pcs[&(peer, epoch)];
+                    self.clients[b].pcs.get(&(me, epoch)).is_some_and(|theirs| {
+                        let between = self.cut.iter().filter(|(x, y, _)| (*x, *y) == (a.min(b), a.max(b)));
+                        theirs.matches(ours) && !between.into_iter().any(|(.., what)| what.stops(epoch, ours, theirs))
+                    })
                 });
                 self.move_path(a, me, peer, epoch, reachable);
             }
@@ -33,16 +86,31 @@ impl World {
         }
         let quiet_ms = now.since(*quiet);
         let pc = self.clients[client].pcs.get_mut(&(peer, epoch)).expect("listed by the caller");
-        let (next, event) = match (pc.connection, reachable) {
+        let mut events = vec![];
+        if reachable && pc.connection == Connection::Connected {
+            pc.bytes += 1;
+        }
+        if now.as_unix() % FLOW_EVERY_MS < 50 && pc.connection != Connection::New {
+            let flow = Flow { bytes: pc.bytes, frames: pc.bytes, relayed: Some(pc.route == Route::Relay) };
+            events.push(RtcEvent::Flowed(flow));
+        }
+        let moved = match (pc.connection, reachable) {
             (Connection::New | Connection::Disconnected | Connection::Failed, true) => {
-                (Connection::Connected, RtcEvent::Connected)
+                Some((Connection::Connected, RtcEvent::Connected))
             }
-            (Connection::Connected, false) if quiet_ms > 2_500 => (Connection::Disconnected, RtcEvent::Disconnected),
-            (Connection::Disconnected, false) if quiet_ms > 15_000 => (Connection::Failed, RtcEvent::Failed),
-            _ => return,
+            (Connection::Connected, false) if quiet_ms > 5_000 => {
+                Some((Connection::Disconnected, RtcEvent::Disconnected))
+            }
+            (Connection::Disconnected, false) if quiet_ms > 15_000 => Some((Connection::Failed, RtcEvent::Failed)),
+            _ => None,
         };
-        pc.connection = next;
+        if let Some((next, event)) = moved {
+            pc.connection = next;
+            events.push(event);
+        }
         let page = self.clients[client].page;
-        self.post(client, page, Event::Rtc(peer, epoch, event));
+        for event in events {
+            self.post(client, page, Event::Rtc(peer, epoch, event));
+        }
     }
 }

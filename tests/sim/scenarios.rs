@@ -2,8 +2,10 @@
 
 use crate::checkers;
 use crate::network::Weather;
+use crate::paths::Obstacle;
 use crate::world::{Chaos, World};
 use holdfast::Limits;
+use holdfast::recovery::Rung;
 use holdfast::session::Intent;
 use holdfast::view::{Earlier, LinkView, MediaPath};
 
@@ -41,7 +43,8 @@ impl World {
                 7 => self.start(node),
                 8 if chaos.cut_media && chaos.clients > 1 => {
                     let other = (client + 1) % chaos.clients;
-                    self.cut.push((client.min(other), client.max(other)));
+                    let obstacle = self.obstacle(client, other);
+                    self.cut.push((client.min(other), client.max(other), obstacle));
                 }
                 9 => self.cut.clear(),
                 10 => self.intend(client, Intent::ToggleMicrophone),
@@ -98,6 +101,13 @@ impl World {
         self.start_all();
         self.run(45_000);
         self.read_back();
+        // A step down the ladder may be under way, as it may be at any time.
+        for _ in 0..10 {
+            if self.clients.iter().all(|client| client.session.unacked_signals() == 0) {
+                break;
+            }
+            self.run(500);
+        }
         checkers::after_healing(self);
     }
 
@@ -209,7 +219,7 @@ fn a_silent_person_leaves_and_returns_to_the_same_seat() {
 #[test]
 fn a_lost_media_path_is_repaired_when_it_opens_again() {
     let mut world = call_of(2);
-    world.cut.push((0, 1));
+    world.cut.push((0, 1, Obstacle::Wall));
     world.run(40_000);
     assert_eq!(world.clients[0].session.view().tiles[0].path, MediaPath::Recovering);
     world.cut.clear();
@@ -229,4 +239,72 @@ fn a_ninth_person_is_told_that_the_room_is_full() {
         Some("This call is full. Eight people are in it already.")
     );
     checkers::after_healing(&world);
+}
+
+/// How long until both see each other again, and the highest rung on the way.
+fn until_live(world: &mut World, within_ms: u64) -> (u64, Rung) {
+    let (mut highest, mut ms) = (Rung::Clear, 0);
+    loop {
+        world.run(50);
+        ms += 50;
+        let views = [world.clients[0].session.view(), world.clients[1].session.view()];
+        highest = views.iter().map(|view| view.tiles[0].rung).max().expect("two").max(highest);
+        if views.iter().all(|view| view.tiles[0].path != MediaPath::Recovering) {
+            return (ms, highest);
+        }
+        assert!(ms < within_ms, "not back within {within_ms} ms, at {highest:?}");
+    }
+}
+
+/// Each obstacle gives way to one rung only: without that rung the path would never come back.
+#[test]
+fn each_rung_of_the_ladder_helps_where_only_it_can() {
+    for (rung, within_ms) in
+        [(Rung::Restart, 9_000), (Rung::Rebuild, 26_000), (Rung::RelayOnly, 40_000), (Rung::AudioOnly, 55_000)]
+    {
+        let mut world = call_of(2);
+        let (a, b) =
+            (world.clients[0].pcs.iter().next().expect("one"), world.clients[1].pcs.values().next().expect("one"));
+        let obstacle = match rung {
+            Rung::Clear | Rung::Wait => Obstacle::Wall,
+            Rung::Restart => Obstacle::Stale(a.1.session(), b.session()),
+            Rung::Rebuild => Obstacle::Worn(a.0.1),
+            Rung::RelayOnly => Obstacle::Direct,
+            Rung::AudioOnly => Obstacle::Narrow,
+        };
+        world.cut.push((0, 1, obstacle));
+        world.run(2_500);
+        let (ms, highest) = until_live(&mut world, within_ms);
+        assert_eq!(highest, rung, "after {ms} ms");
+        println!("{rung:?}: back after {} ms", ms + 2_500);
+    }
+}
+
+#[test]
+fn what_passes_by_itself_within_four_seconds_restarts_nothing() {
+    let mut world = call_of(2);
+    let before = world.clients[0].pcs.values().next().expect("one").session();
+    world.cut.push((0, 1, Obstacle::Wall));
+    world.run(4_000);
+    assert_eq!(world.clients[0].session.view().tiles[0].path, MediaPath::Recovering, "it is shown");
+    world.cut.clear();
+    let (ms, highest) = until_live(&mut world, 1_000);
+    assert_eq!(
+        (highest <= Rung::Wait, before),
+        (true, world.clients[0].pcs.values().next().expect("one").session()),
+        "{ms}"
+    );
+}
+
+#[test]
+fn a_changed_network_is_restarted_at_once() {
+    let mut world = call_of(2);
+    let a = world.clients[0].pcs.values().next().expect("one").session();
+    let b = world.clients[1].pcs.values().next().expect("one").session();
+    world.cut.push((0, 1, Obstacle::Stale(a, b)));
+    let conn = world.sockets_of(0)[0];
+    world.break_socket(conn);
+    world.run(1_000);
+    let (ms, highest) = until_live(&mut world, 2_000);
+    assert_eq!(highest, Rung::Restart, "{ms}");
 }

@@ -2,7 +2,7 @@
 
 use crate::log::Log;
 use holdfast::room::{AppendOutcome, Claim, RoomEffect, RoomEvent, Ticket};
-use holdfast::wire::{ClientMsg, Entry, Hello, NodeMsg, ServerMsg, Token, Welcome};
+use holdfast::wire::{ClientMsg, Entry, Hello, IceServer, NodeMsg, ServerMsg, Token, Welcome};
 use holdfast::{ConnId, Limits, Millis, NodeId, Offset, PeerId, Room};
 
 /// What the server wants done outside.
@@ -100,7 +100,9 @@ impl Server {
                 RoomEffect::Welcome { conn, peer, resumed, roster, head, from } => {
                     let token = Token::new(&peer.to_string()).expect("hex is a valid token");
                     let heartbeat_ms = Limits::PING_EVERY_MS;
-                    let welcome = Welcome { peer, token, resumed, roster, head, from, now, ice: vec![], heartbeat_ms };
+                    let relay = IceServer { urls: vec!["turn:relay.example".into()], username: None, credential: None };
+                    let ice = vec![relay];
+                    let welcome = Welcome { peer, token, resumed, roster, head, from, now, ice, heartbeat_ms };
                     out.push(Out::Send(conn, ServerMsg::Welcome(Box::new(welcome))));
                 }
                 RoomEffect::Close { conn, code } => out.push(Out::Close(conn, code)),

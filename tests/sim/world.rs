@@ -5,6 +5,7 @@ use crate::fake_pc::FakePc;
 use crate::log::Log;
 use crate::network::{Socket, Weather};
 use crate::nodes::Node;
+use crate::paths::Obstacle;
 use holdfast::rng::Rng;
 use holdfast::room::{RoomEvent, Ticket};
 use holdfast::session::{Event, Intent, Keepsake, SocketEvent, Unsent};
@@ -61,6 +62,8 @@ pub struct Client {
     /// Messages that waited in a page that was reloaded before they were written down: they may be in the log or not.
     pub given_up: BTreeSet<ChatId>,
     pub wants_in: bool,
+    /// To whom no pictures are sent.
+    pub blind: BTreeSet<PeerId>,
 }
 
 impl Client {
@@ -124,8 +127,8 @@ pub struct World {
     worker_dies_one_in: u64,
     pub weather: Weather,
     pub append_fails_one_in: u64,
-    /// Pairs of clients between which no media passes.
-    pub cut: Vec<(usize, usize)>,
+    /// Pairs of clients between which no media passes, and what would help.
+    pub cut: Vec<(usize, usize, Obstacle)>,
     /// Since when each pair of ends has been without contact.
     pub quiet_since: BTreeMap<(PeerId, PeerId, PcEpoch), Millis>,
     pub sockets: BTreeMap<ConnId, Socket>,
@@ -183,6 +186,7 @@ impl World {
             given_up: BTreeSet::new(),
             order: vec![],
             wants_in: false,
+            blind: BTreeSet::new(),
         });
         self.clients.len() - 1
     }
@@ -361,6 +365,7 @@ impl World {
         }
         one.page += 1;
         one.pcs.clear();
+        one.blind.clear();
         one.session = Session::new(seed);
         one.tick_at = None;
         if one.wants_in {

@@ -1,0 +1,635 @@
+//! The ladder that a lost media path climbs: wait, ICE restart, rebuild, relay only, audio only; and how it comes down.
+//!
+//! One machine a connection. It notices a loss by its own count of what arrives, not by waiting for the browser's
+//! 'failed', and it knows every state that can get stuck: never connected, disconnected, connected without media.
+
+use crate::limits::Limits;
+use crate::time::Millis;
+
+/// How far up the ladder a connection is. What is above [`Rung::Rebuild`] stays in force until the path has been
+/// healthy for a while.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Rung {
+    /// Nothing was wrong lately.
+    #[default]
+    Clear,
+    /// Something is wrong; it may pass by itself.
+    Wait,
+    /// New ICE credentials and candidates for the same connection.
+    Restart,
+    /// A new connection.
+    Rebuild,
+    /// A new connection, over relays only.
+    RelayOnly,
+    /// A new connection without pictures.
+    AudioOnly,
+}
+
+impl Rung {
+    /// Its stable name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Clear => "clear",
+            Self::Wait => "wait",
+            Self::Restart => "restart",
+            Self::Rebuild => "rebuild",
+            Self::RelayOnly => "relay_only",
+            Self::AudioOnly => "audio_only",
+        }
+    }
+}
+
+/// What arrived on a connection so far, as its statistics say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Flow {
+    /// Bytes of sound and picture.
+    pub bytes: u64,
+    /// Pictures decoded.
+    pub frames: u64,
+    /// Whether the pair in use has a relay in it; none while there is no pair.
+    pub relayed: Option<bool>,
+}
+
+/// What happens to a media path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecoveryEvent {
+    /// A connection was made, by whichever side.
+    Opened,
+    /// The browser says that media can flow.
+    Connected,
+    /// The browser lost contact.
+    Disconnected,
+    /// The browser gave up.
+    Failed,
+    /// A restart was agreed on while the browser never left 'connected'.
+    Agreed,
+    /// What arrived so far.
+    Flowed(Flow),
+    /// Their statement of what they send: sound or picture, and picture.
+    Expect(bool, bool),
+    /// Our network is another one: waiting would be for nothing.
+    NetworkChanged,
+    /// The side that does not start restarts asks for one.
+    Asked,
+    /// A step of the negotiation failed: only a new connection helps.
+    Broken,
+    /// Whether there is a relay to go through.
+    Relays(bool),
+    /// The credentials of the relays were renewed.
+    Renewed,
+    /// Time has passed.
+    Tick,
+}
+
+/// What must be done for a media path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecoveryEffect {
+    /// Restart ICE, or ask the side that starts restarts to do it.
+    Restart,
+    /// Replace the connection.
+    Rebuild,
+    /// Use relays only from the next gathering on, or every route again.
+    Route(Route),
+    /// Send pictures again, or no more.
+    Picture(bool),
+}
+
+/// Which routes a connection may take.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Route {
+    /// Every one there is.
+    #[default]
+    Any,
+    /// Through relays only.
+    Relay,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// There is no connection.
+    Idle,
+    /// It was never up; given up at `until`.
+    Setup { until: Millis },
+    /// Media flows, or would if there were any.
+    Healthy { since: Millis },
+    /// Nothing flows; the next rung is taken at `until`.
+    Trouble { until: Millis, restarting: bool },
+}
+
+/// The state machine of one media path.
+#[derive(Clone, Debug)]
+pub struct Recovery {
+    /// Whether this side starts restarts. The other one gives it time and steps in only if nothing happens.
+    leads: bool,
+    state: State,
+    rung: Rung,
+    /// Since when something is wrong.
+    wrong_since: Option<Millis>,
+    restarts: u8,
+    /// Whether the browser says that media can flow.
+    up: bool,
+    relays: bool,
+    route: Route,
+    picture: bool,
+    expects_media: bool,
+    expects_picture: bool,
+    flow: Flow,
+    /// When bytes last came, and the first of the samples since then that brought none.
+    moved: Millis,
+    still: Option<Millis>,
+    /// When a picture last came.
+    seen: Millis,
+    /// Until then a loss is not waited out.
+    hurry_until: Millis,
+    /// How long the path must be healthy before the next step down.
+    hold_ms: u64,
+    /// The last step down, which trouble right after it takes back.
+    stepped: Option<(Rung, Millis)>,
+}
+
+impl Recovery {
+    /// The ladder of a connection that is not made yet.
+    #[must_use]
+    pub const fn new(leads: bool) -> Self {
+        Self {
+            leads,
+            state: State::Idle,
+            rung: Rung::Clear,
+            wrong_since: None,
+            restarts: 0,
+            up: false,
+            relays: false,
+            route: Route::Any,
+            picture: true,
+            expects_media: true,
+            expects_picture: true,
+            flow: Flow { bytes: 0, frames: 0, relayed: None },
+            moved: Millis::ZERO,
+            still: None,
+            seen: Millis::ZERO,
+            hurry_until: Millis::ZERO,
+            hold_ms: Limits::STEP_DOWN_AFTER_MS,
+            stepped: None,
+        }
+    }
+
+    /// How far up it is.
+    #[must_use]
+    pub const fn rung(&self) -> Rung {
+        self.rung
+    }
+
+    /// Which routes a new connection may take.
+    #[must_use]
+    pub const fn route(&self) -> Route {
+        self.route
+    }
+
+    /// Whether we send pictures.
+    #[must_use]
+    pub const fn sends_picture(&self) -> bool {
+        self.picture
+    }
+
+    /// Since when media does not flow, on a connection that was up or should be.
+    #[must_use]
+    pub const fn wrong_since(&self) -> Option<Millis> {
+        self.wrong_since
+    }
+
+    /// Since when no picture came though sound does and a picture should.
+    #[must_use]
+    pub fn blind_since(&self, now: Millis) -> Option<Millis> {
+        let flows = matches!(self.state, State::Healthy { .. }) && self.expects_picture;
+        (flows && now.since(self.seen) >= Limits::BLIND_AFTER_MS).then_some(self.seen)
+    }
+
+    /// Whether media flows, or would if there were any.
+    #[must_use]
+    pub const fn is_healthy(&self) -> bool {
+        matches!(self.state, State::Healthy { .. })
+    }
+
+    /// Whether there is a connection, up or not.
+    #[must_use]
+    pub const fn is_idle(&self) -> bool {
+        matches!(self.state, State::Idle)
+    }
+
+    /// Whether the browser says that media can flow.
+    #[must_use]
+    pub const fn is_up(&self) -> bool {
+        self.up
+    }
+
+    /// Whether the pair in use has a relay in it; none while nobody knows.
+    #[must_use]
+    pub const fn relayed(&self) -> Option<bool> {
+        self.flow.relayed
+    }
+
+    /// When to call [`Recovery::handle`] with [`RecoveryEvent::Tick`].
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Millis> {
+        match self.state {
+            State::Idle => None,
+            State::Setup { until } | State::Trouble { until, .. } => Some(until),
+            State::Healthy { since } if self.rung > Rung::Rebuild => Some(since.plus(self.hold_ms)),
+            State::Healthy { since } if self.rung > Rung::Clear => Some(since.plus(Limits::SETTLED_AFTER_MS)),
+            State::Healthy { .. } => None,
+        }
+    }
+
+    /// Applies one event.
+    #[must_use]
+    pub fn handle(&mut self, now: Millis, event: RecoveryEvent) -> Vec<RecoveryEffect> {
+        match event {
+            RecoveryEvent::Opened => {
+                (self.up, self.flow, self.still) = (false, Flow::default(), None);
+                (self.moved, self.seen) = (now, now);
+                self.state = State::Setup { until: now.plus(Limits::PC_CONNECT_WITHIN_MS + self.patience_ms()) };
+                vec![]
+            }
+            RecoveryEvent::Connected => {
+                self.up = true;
+                self.heal(now);
+                vec![]
+            }
+            RecoveryEvent::Agreed => {
+                if self.up && !self.expects_media {
+                    self.heal(now); // Nothing will flow that could show it.
+                }
+                vec![]
+            }
+            RecoveryEvent::Disconnected => {
+                self.up = false;
+                if now.since(self.moved) >= Limits::STALL_MS {
+                    self.fall_ill(now, now.plus(Limits::PC_DISCONNECTED_MS + self.patience_ms()));
+                }
+                vec![]
+            }
+            RecoveryEvent::Failed => {
+                self.up = false;
+                self.fall_ill(now, now);
+                self.climb(now)
+            }
+            RecoveryEvent::Broken => {
+                // Rebuilding at once could spin if the browser keeps failing; this pace cannot.
+                self.state = State::Setup { until: now.plus(1_000 + self.patience_ms()) };
+                vec![]
+            }
+            RecoveryEvent::Flowed(flow) => {
+                self.flowed(now, flow);
+                vec![]
+            }
+            RecoveryEvent::Expect(media, picture) => {
+                (self.moved, self.still) = (now, None);
+                if picture && !self.expects_picture {
+                    self.seen = now;
+                }
+                (self.expects_media, self.expects_picture) = (media, picture);
+                vec![]
+            }
+            RecoveryEvent::NetworkChanged => {
+                self.hurry_until = now.plus(Limits::HURRY_MS);
+                if let State::Trouble { until, restarting: false } = &mut self.state {
+                    *until = (*until).min(now);
+                }
+                vec![]
+            }
+            RecoveryEvent::Asked => match self.state {
+                State::Healthy { .. } | State::Trouble { restarting: false, .. } => {
+                    self.fall_ill(now, now);
+                    self.climb(now)
+                }
+                State::Idle | State::Setup { .. } | State::Trouble { restarting: true, .. } => vec![],
+            },
+            RecoveryEvent::Relays(relays) => {
+                self.relays = relays;
+                vec![]
+            }
+            RecoveryEvent::Renewed if self.is_healthy() && self.flow.relayed == Some(true) => {
+                vec![RecoveryEffect::Restart] // Nothing is wrong: the old route carries on until the new one does.
+            }
+            RecoveryEvent::Renewed => vec![],
+            RecoveryEvent::Tick => self.tick(now),
+        }
+    }
+
+    /// One side repairs, the other gives it time.
+    const fn patience_ms(&self) -> u64 {
+        if self.leads { 0 } else { Limits::PC_FOLLOWER_EXTRA_MS }
+    }
+
+    fn heal(&mut self, now: Millis) {
+        (self.moved, self.still, self.wrong_since) = (now, None, None);
+        if !matches!(self.state, State::Healthy { .. }) {
+            self.state = State::Healthy { since: now };
+            self.seen = now;
+        }
+    }
+
+    /// Media does not flow; unless it does by `until`, the next rung is taken.
+    fn fall_ill(&mut self, now: Millis, until: Millis) {
+        match &mut self.state {
+            State::Healthy { .. } => {
+                self.wrong_since = Some(self.moved.min(now));
+                self.rung = self.rung.max(Rung::Wait);
+                self.state = State::Trouble { until, restarting: false };
+            }
+            State::Trouble { until: known, .. } => *known = (*known).min(until),
+            State::Idle | State::Setup { .. } => {}
+        }
+    }
+
+    fn flowed(&mut self, now: Millis, flow: Flow) {
+        let came = flow.bytes > self.flow.bytes;
+        if flow.frames > self.flow.frames || !self.expects_picture {
+            self.seen = now;
+        }
+        self.flow = flow;
+        if came {
+            (self.moved, self.still) = (now, None);
+            if matches!(self.state, State::Trouble { .. }) {
+                self.heal(now);
+            }
+            return;
+        }
+        // Two samples without anything: a single late one may be the page's own sleep.
+        let first = *self.still.get_or_insert(now);
+        if first < now && self.expects_media && now.since(self.moved) >= Limits::STALL_MS {
+            // Only this side knows that its network is another one, so it does not wait for the other to act.
+            let hurry = now <= self.hurry_until;
+            let patience = now.plus(Limits::STALL_PATIENCE_MS + self.patience_ms());
+            let until = if hurry { now } else { patience };
+            if self.is_healthy() {
+                self.fall_ill(now, until);
+            }
+        }
+    }
+
+    fn tick(&mut self, now: Millis) -> Vec<RecoveryEffect> {
+        match self.state {
+            State::Setup { until } | State::Trouble { until, .. } if now >= until => self.climb(now),
+            State::Healthy { since } if self.rung > Rung::Rebuild && now.since(since) >= self.hold_ms => {
+                self.step_down(now)
+            }
+            State::Healthy { since } if self.rung <= Rung::Rebuild && now.since(since) >= Limits::SETTLED_AFTER_MS => {
+                (self.rung, self.restarts, self.stepped) = (Rung::Clear, 0, None);
+                self.hold_ms = Limits::STEP_DOWN_AFTER_MS;
+                vec![]
+            }
+            State::Idle | State::Setup { .. } | State::Healthy { .. } | State::Trouble { .. } => vec![],
+        }
+    }
+
+    /// Takes the next rung.
+    fn climb(&mut self, now: Millis) -> Vec<RecoveryEffect> {
+        self.wrong_since.get_or_insert(now);
+        if let Some((rung, at)) = self.stepped.take()
+            && now.since(at) < Limits::STEP_WATCH_MS
+        {
+            // The step down was too early: back up, and the next try comes later.
+            self.hold_ms = (self.hold_ms * 2).min(Limits::STEP_DOWN_CAP_MS);
+            return self.rebuild_at(now, rung);
+        }
+        let was_up = matches!(self.state, State::Trouble { .. });
+        if was_up && self.restarts < Limits::ICE_RESTARTS {
+            self.restarts += 1;
+            self.rung = self.rung.max(Rung::Restart);
+            let until = now.plus(Limits::RESTART_WITHIN_MS + self.patience_ms());
+            self.state = State::Trouble { until, restarting: true };
+            return vec![RecoveryEffect::Restart];
+        }
+        let next = match self.rung {
+            Rung::Clear | Rung::Wait | Rung::Restart => Rung::Rebuild,
+            Rung::Rebuild if self.relays => Rung::RelayOnly,
+            Rung::Rebuild | Rung::RelayOnly | Rung::AudioOnly => Rung::AudioOnly,
+        };
+        self.rebuild_at(now, next)
+    }
+
+    fn rebuild_at(&mut self, now: Millis, rung: Rung) -> Vec<RecoveryEffect> {
+        // At the top the routes take turns: it may be the relay that is broken.
+        let again = self.rung == Rung::AudioOnly && rung == Rung::AudioOnly;
+        let route = match rung {
+            Rung::Clear | Rung::Wait | Rung::Restart | Rung::Rebuild => Route::Any,
+            Rung::RelayOnly => Route::Relay,
+            Rung::AudioOnly if !self.relays || (again && self.route == Route::Relay) => Route::Any,
+            Rung::AudioOnly => Route::Relay,
+        };
+        let picture = rung < Rung::AudioOnly;
+        (self.rung, self.restarts) = (rung, 0);
+        self.state = State::Setup { until: now.plus(Limits::PC_CONNECT_WITHIN_MS + self.patience_ms()) };
+        let mut effects = self.switch(route, picture);
+        effects.push(RecoveryEffect::Rebuild);
+        effects
+    }
+
+    fn switch(&mut self, route: Route, picture: bool) -> Vec<RecoveryEffect> {
+        let mut effects = vec![];
+        if std::mem::replace(&mut self.route, route) != route {
+            effects.push(RecoveryEffect::Route(route));
+        }
+        if std::mem::replace(&mut self.picture, picture) != picture {
+            effects.push(RecoveryEffect::Picture(picture));
+        }
+        effects
+    }
+
+    /// Healthy for long enough: pictures again, then every route again.
+    fn step_down(&mut self, now: Millis) -> Vec<RecoveryEffect> {
+        self.stepped = Some((self.rung, now));
+        self.state = State::Healthy { since: now };
+        match self.rung {
+            Rung::AudioOnly if self.route == Route::Relay => {
+                self.rung = Rung::RelayOnly;
+                self.switch(Route::Relay, true)
+            }
+            Rung::Clear | Rung::Wait | Rung::Restart | Rung::Rebuild | Rung::AudioOnly => {
+                self.rung = Rung::Rebuild;
+                self.switch(Route::Any, true)
+            }
+            Rung::RelayOnly => {
+                self.rung = Rung::Rebuild;
+                let mut effects = self.switch(Route::Any, true);
+                effects.push(RecoveryEffect::Restart);
+                effects
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START: Millis = Millis::from_unix(1_000_000);
+
+    /// A path that is looked at four times a second.
+    struct Path {
+        ladder: Recovery,
+        now: Millis,
+        bytes: u64,
+        done: Vec<(u64, RecoveryEffect)>,
+    }
+
+    impl Path {
+        fn up() -> Self {
+            let mut path = Self { ladder: Recovery::new(true), now: START, bytes: 0, done: vec![] };
+            path.event(RecoveryEvent::Relays(true));
+            path.event(RecoveryEvent::Opened);
+            path.event(RecoveryEvent::Connected);
+            path.run(2_000, true);
+            path
+        }
+
+        fn event(&mut self, event: RecoveryEvent) {
+            let at = self.now.since(START);
+            let effects = self.ladder.handle(self.now, event);
+            self.done.extend(effects.iter().map(|effect| (at, *effect)));
+            if effects.contains(&RecoveryEffect::Rebuild) {
+                self.bytes = 0;
+                self.event(RecoveryEvent::Opened);
+            }
+        }
+
+        fn run(&mut self, ms: u64, flows: bool) {
+            for _ in 0..ms / 250 {
+                self.now = self.now.plus(250);
+                self.bytes += u64::from(flows) * 1_000;
+                let flow = Flow { bytes: self.bytes, frames: self.bytes, relayed: Some(false) };
+                self.event(RecoveryEvent::Flowed(flow));
+                if self.ladder.next_deadline().is_some_and(|at| at <= self.now) {
+                    self.event(RecoveryEvent::Tick);
+                }
+            }
+        }
+
+        fn did(&mut self) -> Vec<RecoveryEffect> {
+            self.done.drain(..).map(|(_, effect)| effect).collect()
+        }
+    }
+
+    #[test]
+    fn four_seconds_of_silence_are_waited_out_and_shown() {
+        let mut path = Path::up();
+        path.run(2_000, false);
+        assert_eq!((path.ladder.rung(), path.ladder.wrong_since().is_some()), (Rung::Wait, true));
+        path.run(2_000, false);
+        path.run(1_000, true);
+        assert_eq!(path.did(), [], "no restart for what passes by itself");
+        assert!(path.ladder.is_healthy() && path.ladder.wrong_since().is_none());
+    }
+
+    #[test]
+    fn a_changed_network_is_not_waited_out() {
+        let mut path = Path::up();
+        path.event(RecoveryEvent::NetworkChanged);
+        path.run(1_500, false);
+        assert_eq!(path.did(), [RecoveryEffect::Restart]);
+        path.run(1_000, true);
+        assert!(path.ladder.is_healthy());
+    }
+
+    #[test]
+    fn the_ladder_climbs_rung_by_rung_until_something_helps() {
+        let mut path = Path::up();
+        let rungs: Vec<Rung> = (0..70)
+            .map(|_| {
+                path.run(1_000, false);
+                path.ladder.rung()
+            })
+            .collect();
+        assert!(rungs.is_sorted(), "it only climbs: {rungs:?}");
+        let restarts = vec![RecoveryEffect::Restart; usize::from(Limits::ICE_RESTARTS)];
+        let ladder = [
+            RecoveryEffect::Rebuild,
+            RecoveryEffect::Route(Route::Relay),
+            RecoveryEffect::Rebuild,
+            RecoveryEffect::Picture(false),
+            RecoveryEffect::Rebuild,
+            RecoveryEffect::Route(Route::Any),
+            RecoveryEffect::Rebuild,
+        ];
+        let did = path.did();
+        assert_eq!(did[..restarts.len()], restarts);
+        assert_eq!(did[restarts.len()..][..ladder.len()], ladder);
+    }
+
+    #[test]
+    fn it_comes_down_after_a_while_and_goes_back_up_at_once() {
+        let mut path = Path::up();
+        while path.ladder.rung() < Rung::RelayOnly {
+            path.run(1_000, false);
+        }
+        path.event(RecoveryEvent::Connected);
+        let _ = path.did();
+        path.run(Limits::STEP_DOWN_AFTER_MS - 500, true);
+        assert_eq!(path.did(), [], "not before it was healthy for a while");
+        path.run(1_000, true);
+        assert_eq!(path.did(), [RecoveryEffect::Route(Route::Any), RecoveryEffect::Restart]);
+        path.run(8_000, false);
+        assert_eq!(
+            path.did()[..2],
+            [RecoveryEffect::Route(Route::Relay), RecoveryEffect::Rebuild],
+            "back to what worked"
+        );
+        path.event(RecoveryEvent::Connected);
+        path.run(Limits::STEP_DOWN_AFTER_MS + 500, true);
+        assert_eq!(path.did(), [], "and the next try comes later");
+        path.run(Limits::STEP_DOWN_AFTER_MS, true);
+        assert_eq!(path.did(), [RecoveryEffect::Route(Route::Any), RecoveryEffect::Restart]);
+        path.run(Limits::SETTLED_AFTER_MS + 500, true);
+        assert_eq!(path.ladder.rung(), Rung::Clear);
+    }
+
+    #[test]
+    fn nothing_is_missed_where_nothing_is_sent() {
+        let mut path = Path::up();
+        path.event(RecoveryEvent::Expect(false, false));
+        path.run(60_000, false);
+        assert_eq!((path.did(), path.ladder.rung()), (vec![], Rung::Clear));
+        path.event(RecoveryEvent::Failed);
+        assert_eq!(path.did(), [RecoveryEffect::Restart], "but the browser's word counts");
+        path.event(RecoveryEvent::Connected);
+        assert!(path.ladder.is_healthy());
+    }
+
+    #[test]
+    fn a_page_that_slept_does_not_take_its_own_sleep_for_a_stall() {
+        let mut path = Path::up();
+        path.now = path.now.plus(60_000);
+        path.event(RecoveryEvent::Flowed(Flow { bytes: path.bytes, frames: 0, relayed: None }));
+        assert!(path.ladder.is_healthy(), "one sample says nothing");
+        path.run(1_000, true);
+        assert_eq!(path.did(), []);
+    }
+
+    #[test]
+    fn pictures_that_stop_while_sound_goes_on_are_noticed() {
+        let mut path = Path::up();
+        for n in 1..=20 {
+            path.now = path.now.plus(250);
+            path.event(RecoveryEvent::Flowed(Flow { bytes: 1_000_000 + n, frames: 1_000_000, relayed: None }));
+        }
+        let blind = path.ladder.blind_since(path.now).expect("no picture for five seconds");
+        assert!(path.now.since(blind) >= 4_500);
+        path.event(RecoveryEvent::Expect(true, false));
+        assert_eq!(path.ladder.blind_since(path.now), None, "a camera that is off sends none");
+    }
+
+    #[test]
+    fn the_other_side_gives_the_leading_one_time() {
+        let at = |leads: bool| {
+            let mut path = Path::up();
+            path.ladder.leads = leads;
+            while path.done.is_empty() {
+                path.run(250, false);
+            }
+            path.done[0].0
+        };
+        assert_eq!(at(false) - at(true), Limits::PC_FOLLOWER_EXTRA_MS);
+    }
+}
