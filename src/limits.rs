@@ -91,6 +91,14 @@ impl Limits {
     pub const ICE_RESTARTS: u8 = 3;
     /// Candidates held while no description is set; later ones are dropped (the connection still has the others).
     pub const HELD_CANDIDATES: usize = 64;
+    /// Messages a page takes from another one at once, and a second in the long run.
+    pub const PEER_MESSAGE_BURST: u32 = 400;
+    /// See [`Limits::PEER_MESSAGE_BURST`].
+    pub const PEER_MESSAGES_PER_S: u32 = 40;
+    /// Through how many others a message goes to somebody whose path does not work.
+    pub const CARRIERS: usize = 2;
+    /// Messages kept of which only their author's page has told; at the limit the oldest goes.
+    pub const CHAT_HEARD: usize = 200;
     /// Signals to one peer that wait for their acknowledgement; at the limit the stream starts anew.
     pub const SIGNALS_UNACKED: usize = 128;
     /// Unacknowledged signals are sent again after this long.

@@ -2,7 +2,7 @@
 
 use super::history::Past;
 use super::{Effect, Session, Unsent};
-use crate::id::{ChatId, Offset};
+use crate::id::{ChatId, Offset, PeerId};
 use crate::limits::Limits;
 use crate::outbox::{Full, Outbox};
 use crate::time::Millis;
@@ -43,6 +43,8 @@ pub(super) struct Chat {
     /// Messages to keep; more once the person has read back.
     pub(super) kept: usize,
     outbox: Outbox<ChatId, Waiting>,
+    /// What other pages told of messages that are not stored yet, oldest first, each with its author's seat.
+    heard: Vec<(PeerId, ChatLine)>,
     resend_at: Option<Millis>,
     pub(super) past: Past,
     /// From here on nothing is missing; an own message that was stored long ago may stand before it.
@@ -61,6 +63,7 @@ impl Default for Chat {
             offsets: BTreeMap::new(),
             kept: Limits::CHAT_KEPT,
             outbox: Outbox::new(Limits::OUTBOX),
+            heard: vec![],
             resend_at: None,
             past: Past::None,
             floor: Offset::default(),
@@ -162,6 +165,9 @@ impl Chat {
             return false;
         }
         let mine = mine || was_mine;
+        let told = self.heard.len();
+        self.heard.retain(|(_, line)| line.id != id);
+        let news = self.heard.len() == told;
         let line = ChatLine { id, name, mine, text: Arc::from(body.as_str()), at, offset: Some(offset), failed: false };
         self.stored.insert(offset, line);
         self.offsets.insert(id, offset);
@@ -173,7 +179,44 @@ impl Chat {
             self.floor = self.stored.keys().next().copied().unwrap_or_default().max(self.floor);
         }
         self.refresh();
+        news
+    }
+
+    /// Another page tells of a message of its own that is not stored yet; says whether it is new to this page.
+    pub(super) fn heard(&mut self, from: PeerId, id: ChatId, name: Name, body: &Body, at: Millis) -> bool {
+        let known = self.offsets.contains_key(&id) || self.heard.iter().any(|(_, line)| line.id == id);
+        if known || self.outbox.pending().any(|(mine, _)| *mine == id) {
+            return false;
+        }
+        if self.heard.len() >= Limits::CHAT_HEARD {
+            self.heard.remove(0);
+        }
+        let text = Arc::from(body.as_str());
+        self.heard.push((from, ChatLine { id, name, mine: false, text, at, offset: None, failed: false }));
+        self.refresh();
         true
+    }
+
+    /// Of what was heard from this page only these are still on their way.
+    pub(super) fn keep_heard(&mut self, from: PeerId, waiting: &[ChatId]) {
+        self.heard.retain(|(author, line)| *author != from || waiting.contains(&line.id));
+        self.refresh();
+    }
+
+    /// Messages of ours that are not stored.
+    pub(super) fn waiting_ids(&self) -> Vec<ChatId> {
+        self.outbox.pending().map(|(id, _)| *id).collect()
+    }
+
+    /// Those of them that may be sent.
+    pub(super) fn sendable(&self) -> Vec<(ChatId, Body, Millis)> {
+        let ready = self.outbox.pending().filter(|(_, message)| message.state == WaitingState::Kept);
+        ready.map(|(id, message)| (*id, message.body.clone(), message.at)).collect()
+    }
+
+    pub(super) fn line(&self, id: ChatId) -> Option<&ChatLine> {
+        let stored = self.offsets.get(&id).and_then(|offset| self.stored.get(offset));
+        stored.or_else(|| self.heard.iter().map(|(_, line)| line).find(|line| line.id == id))
     }
 
     /// The server has a message of ours; its log entry may have come before or comes after.
@@ -205,7 +248,8 @@ impl Chat {
             offset: None,
             failed: message.state == WaitingState::Failed,
         });
-        self.shown = Arc::new(self.stored.values().cloned().chain(waiting).collect());
+        let heard = self.heard.iter().map(|(_, line)| line.clone());
+        self.shown = Arc::new(self.stored.values().cloned().chain(heard).chain(waiting).collect());
     }
 }
 
@@ -248,13 +292,19 @@ impl Session {
                 WaitingState::Keeping(_) if ready.is_empty() => return vec![], // It goes first, and takes this one along.
                 WaitingState::Keeping(_) => break,
                 WaitingState::Kept if *other == id || !ready.is_empty() => {
-                    ready.push(ClientMsg::Chat { id: *other, body: message.body.clone() });
+                    ready.push((*other, message.body.clone()));
                 }
                 WaitingState::Kept | WaitingState::Failed => {} // Sent before.
             }
         }
         self.chat.resend_at.get_or_insert(now.plus(UNANSWERED_MS));
-        ready.iter().flat_map(|msg| self.send(msg)).collect()
+        let ids: Vec<ChatId> = ready.iter().map(|(id, _)| *id).collect();
+        let messages = ready.into_iter().map(|(id, body)| ClientMsg::Chat { id, body });
+        let mut effects: Vec<Effect> = messages.flat_map(|msg| self.send(&msg)).collect();
+        if !self.can_store() {
+            effects.extend(self.pass_chat_to_all(&ids));
+        }
+        effects
     }
 
     pub(super) fn say_again(&mut self, now: Millis, id: ChatId) -> Vec<Effect> {
@@ -301,6 +351,7 @@ impl Session {
                     Some(self.chat.resend_at.map_or(again, |at| if at > now { at.min(again) } else { again }));
                 if code == Refusal::LogAway && !std::mem::replace(&mut self.chat.store_away, true) {
                     self.announce("Messages will be saved when the server is back.");
+                    return self.pass_chat_to_all(&self.chat.waiting_ids());
                 }
                 vec![]
             }
@@ -317,8 +368,7 @@ impl Session {
     }
 
     pub(super) fn announce_chat(&mut self, id: ChatId) {
-        let line = self.chat.offsets.get(&id).and_then(|offset| self.chat.stored.get(offset));
-        if let Some(line) = line {
+        if let Some(line) = self.chat.line(id) {
             let excerpt: String = line.text.chars().take(200).collect();
             let sentence = format!("{}: {excerpt}", line.name.as_str());
             self.announce(&sentence);

@@ -39,6 +39,8 @@ pub enum Effect {
     ApplyAnswer(PeerId, PcEpoch, Sdp),
     /// Add a candidate.
     AddCandidate(PeerId, PcEpoch, Candidate),
+    /// Send a message on the data channel of a connection.
+    SendPeer(PeerId, PcEpoch, String),
     /// Use these ICE servers and routes from the next gathering on.
     Configure(PeerId, PcEpoch, Vec<IceServer>, Route),
     /// Send our camera to this person, or no more.

@@ -63,6 +63,17 @@ pub enum SocketEvent {
     Closed(CloseCode, String),
 }
 
+/// What happens on the data channel to another page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ChannelEvent {
+    /// It is open.
+    Opened,
+    /// A message arrived.
+    Text(String),
+    /// It is closed.
+    Closed,
+}
+
 /// What happens to microphone, camera and speakers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MediaEvent {
@@ -147,6 +158,8 @@ pub enum Event {
     Socket(SocketEpoch, SocketEvent),
     /// Something on this person's connection of this epoch.
     Rtc(PeerId, PcEpoch, RtcEvent),
+    /// Something happened on the data channel of a connection.
+    Channel(PeerId, PcEpoch, ChannelEvent),
     /// Something with microphone, camera or speakers.
     Media(MediaEvent),
     /// Something with the network.

@@ -4,7 +4,7 @@ use super::{Capture, Effect, MediaEvent, Session};
 use crate::id::PeerId;
 use crate::time::Millis;
 use crate::view::{DeviceState, Devices, MediaKind, MediaProblem, SelfView};
-use crate::wire::{ClientMsg, MediaState};
+use crate::wire::{ClientMsg, MediaState, PeerMsg};
 use std::sync::Arc;
 
 /// One input: what is wanted and what runs.
@@ -260,6 +260,9 @@ impl Session {
             return vec![];
         }
         let mut effects = self.send(&ClientMsg::State { media });
+        if !self.link.is_online() {
+            effects.extend(self.to_all_pages(&PeerMsg::State { media }));
+        }
         effects.extend(self.room.clone().and_then(|room| self.save_seat(room)));
         effects
     }

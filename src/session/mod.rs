@@ -1,5 +1,6 @@
 //! The client's side of a call: one state machine over link, people, media and chat, each with its own life.
 
+mod between;
 mod chat;
 mod effect;
 mod event;
@@ -10,7 +11,7 @@ mod media;
 mod people;
 
 pub use effect::{Capture, Effect};
-pub use event::{Entrance, Event, Intent, Keepsake, MediaEvent, NetEvent, SocketEvent, Unsent};
+pub use event::{ChannelEvent, Entrance, Event, Intent, Keepsake, MediaEvent, NetEvent, SocketEvent, Unsent};
 pub use keys::{Key, SHORTCUTS, shortcut};
 
 use crate::id::{Offset, PeerId, RoomId};
@@ -22,7 +23,7 @@ use crate::rng::Rng;
 use crate::speech::Speech;
 use crate::time::Millis;
 use crate::view::{CallView, LinkView, LobbyView, Notice, Phase};
-use crate::wire::{ClientMsg, CloseCode, Hello, IceServer, Name, PROTOCOL_VERSION, Resume, Token, encode};
+use crate::wire::{ClientMsg, CloseCode, Hello, IceServer, Name, PROTOCOL_VERSION, PeerMsg, Resume, Token, encode};
 use chat::Chat;
 use media::Media;
 use people::Person;
@@ -135,6 +136,7 @@ impl Session {
             }
             Event::Kept(id) => self.kept(now, id),
             Event::Rtc(peer, epoch, event) => self.rtc(now, peer, epoch, event),
+            Event::Channel(peer, epoch, event) => self.channel(now, peer, epoch, event),
             Event::Media(event) => self.media_event(now, event),
             Event::Net(NetEvent::Shown) => self.link(now, LinkEvent::TryNow),
             Event::Net(NetEvent::Online) => {
@@ -317,6 +319,9 @@ impl Session {
 
     fn leave(&mut self, now: Millis) -> Vec<Effect> {
         let mut effects = self.send(&ClientMsg::Leave);
+        if !self.link.is_online() {
+            effects.extend(self.to_all_pages(&PeerMsg::Leave));
+        }
         effects.extend(self.end(now, Phase::Left));
         self.announce("You left the call.");
         effects
@@ -349,6 +354,7 @@ impl Session {
                     self.chat.history_failed();
                     // What took the link may have taken the network with it.
                     effects.extend(self.recover_all(now, RecoveryEvent::NetworkChanged));
+                    effects.extend(self.without_server(now));
                     if self.phase == Phase::InCall {
                         self.announce("The connection to the server dropped. The call goes on.");
                     }

@@ -1,5 +1,6 @@
 //! The other people: who is here, how their connection is, who speaks.
 
+use super::between::Channel;
 use super::{Effect, Session};
 use crate::id::{Offset, PcEpoch, PeerId};
 use crate::inbox::Arrival;
@@ -21,6 +22,9 @@ pub(super) struct Person {
     pub(super) joined: Offset,
     pub(super) voice: Speech,
     pub(super) peer: Peer,
+    pub(super) channel: Channel,
+    /// They told us that they left; the log does not know it yet.
+    pub(super) gone: bool,
 }
 
 impl Person {
@@ -55,6 +59,7 @@ impl Session {
             let peer = seat.peer;
             if let Some(person) = self.people.get_mut(&peer) {
                 (person.media, person.here) = (seat.media, seat.here);
+                person.gone &= !seat.here;
                 effects.extend(self.expect(now, peer));
             } else if self.add(now, base, seat) {
                 let calls = self.people.get_mut(&peer).map(|person| person.peer.call(now)).unwrap_or_default();
@@ -78,7 +83,8 @@ impl Session {
             let nothing = peer.recover(now, event);
             debug_assert!(nothing.is_empty(), "there is no connection yet");
         }
-        self.people.insert(seat.peer, Person { name, media, here, joined, voice: Speech::default(), peer });
+        let (voice, channel) = (Speech::default(), Channel::new(now, &mut self.rng));
+        self.people.insert(seat.peer, Person { name, media, here, joined, voice, peer, channel, gone: false });
         true
     }
 
@@ -127,6 +133,7 @@ impl Session {
 
     pub(super) fn part(&mut self, peer: PeerId) -> Vec<Effect> {
         let Some(mut person) = self.people.remove(&peer) else { return vec![] };
+        self.chat.keep_heard(peer, &[]);
         let last = person.peer.close();
         self.run_peer(peer, last)
     }
@@ -211,6 +218,7 @@ impl Session {
 
     pub(super) fn presence(&mut self, now: Millis, peer: PeerId, here: bool) -> Vec<Effect> {
         let Some(person) = self.people.get_mut(&peer) else { return vec![] };
+        person.gone &= !here;
         if std::mem::replace(&mut person.here, here) == here {
             return vec![];
         }
@@ -270,9 +278,15 @@ impl Session {
                 PeerEffect::ApplyAnswer(epoch, sdp) => out.push(Effect::ApplyAnswer(peer, epoch, sdp)),
                 PeerEffect::AddCandidate(epoch, candidate) => out.push(Effect::AddCandidate(peer, epoch, candidate)),
                 PeerEffect::Send { stream, seq, signal } => {
+                    if !self.server_reaches(peer) {
+                        out.extend(self.signal_by_page(peer, stream, seq, Some(signal.clone())));
+                    }
                     out.extend(self.send(&ClientMsg::Signal { to: peer, stream, seq, signal }));
                 }
                 PeerEffect::Acknowledge { stream, seq } => {
+                    if !self.server_reaches(peer) {
+                        out.extend(self.signal_by_page(peer, stream, seq, None));
+                    }
                     out.extend(self.send(&ClientMsg::SignalAck { to: peer, stream, seq }));
                 }
             }
@@ -302,7 +316,7 @@ impl Session {
             .filter_map(|(peer, person)| Some((person.voice.last_loud().filter(|_| crowded)?, *peer)))
             .max()
             .map(|(_, peer)| peer);
-        let mut people: Vec<(&PeerId, &Person)> = self.people.iter().collect();
+        let mut people: Vec<(&PeerId, &Person)> = self.people.iter().filter(|(_, person)| !person.gone).collect();
         people.sort_by_key(|(peer, person)| (first != Some(**peer), person.joined));
         people
             .into_iter()

@@ -170,7 +170,7 @@ impl CallView {
     /// Messages not stored yet.
     #[must_use]
     pub fn pending(&self) -> usize {
-        self.chat.iter().filter(|line| line.status() == ChatStatus::Pending).count()
+        self.chat.iter().filter(|line| line.mine && line.status() == ChatStatus::Pending).count()
     }
 
     /// What the banner says of the link; empty when all is well.

@@ -6,12 +6,14 @@
 mod close;
 mod entry;
 mod node;
+mod peer;
 mod signal;
 mod text;
 
 pub use close::{CloseCode, Retry};
 pub use entry::{Entry, LeaveReason};
 pub use node::{NodeMsg, Presence};
+pub use peer::PeerMsg;
 pub use signal::{Candidate, Signal};
 pub use text::{Body, Name, Sdp, TextError, Token};
 

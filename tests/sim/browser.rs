@@ -88,6 +88,13 @@ impl World {
                     pc.picture = on;
                 }
             }
+            Effect::SendPeer(peer, epoch, text) => {
+                let ms = 1 + self.rng.below(40);
+                assert!(self.pc(client, peer, epoch).channel, "sent on a channel that is not open");
+                if let Some(me) = self.clients[client].last_seat {
+                    self.schedule(ms, Due::OnChannel(client, me, peer, epoch, text));
+                }
+            }
             Effect::Release(_)
             | Effect::Unmute
             | Effect::Mute

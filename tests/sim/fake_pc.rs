@@ -39,6 +39,8 @@ pub struct FakePc {
     pub picture: bool,
     /// What arrived.
     pub bytes: u64,
+    /// Whether the data channel is open.
+    pub channel: bool,
 }
 
 impl FakePc {
@@ -54,6 +56,7 @@ impl FakePc {
             route,
             picture,
             bytes: 0,
+            channel: false,
         }
     }
 

@@ -1,10 +1,10 @@
 //! The media paths: connects what both ends agreed on, disconnects and fails what is cut, and counts what arrives.
 
 use crate::fake_pc::{Connection, FakePc};
-use crate::world::{Client, World};
+use crate::world::{Client, Due, World};
 use holdfast::peer::RtcEvent;
 use holdfast::recovery::{Flow, Route};
-use holdfast::session::Event;
+use holdfast::session::{ChannelEvent, Event};
 use holdfast::{PcEpoch, PeerId};
 
 /// How often the statistics are read.
@@ -66,15 +66,34 @@ impl World {
             let keys: Vec<(PeerId, PcEpoch)> = self.clients[a].pcs.keys().copied().collect();
             for (peer, epoch) in keys {
                 let b = seats.iter().position(|seat| *seat == Some(peer));
-                let reachable = b.is_some_and(|b| {
-                    let ours = &self.clients[a].pcs[&(peer, epoch)];
-                    self.clients[b].pcs.get(&(me, epoch)).is_some_and(|theirs| {
-                        let between = self.cut.iter().filter(|(x, y, _)| (*x, *y) == (a.min(b), a.max(b)));
-                        theirs.matches(ours) && !between.into_iter().any(|(.., what)| what.stops(epoch, ours, theirs))
-                    })
-                });
+                let reachable = b.is_some_and(|b| self.passes(a, me, b, peer, epoch));
                 self.move_path(a, me, peer, epoch, reachable);
             }
+        }
+    }
+
+    /// Whether media passes between these two ends.
+    fn passes(&self, a: usize, me: PeerId, b: usize, peer: PeerId, epoch: PcEpoch) -> bool {
+        let ends = self.clients[a].pcs.get(&(peer, epoch)).zip(self.clients[b].pcs.get(&(me, epoch)));
+        ends.is_some_and(|(ours, theirs)| {
+            let mut between = self.cut.iter().filter(|(x, y, _)| (*x, *y) == (a.min(b), a.max(b)));
+            theirs.matches(ours) && !between.any(|(.., what)| what.stops(epoch, ours, theirs))
+        })
+    }
+
+    /// Brings a message over a data channel. It waits while nothing passes and is lost with either connection, but what
+    /// was on its way when the sender closed it still arrives.
+    pub fn carry(&mut self, client: usize, me: PeerId, peer: PeerId, epoch: PcEpoch, text: String) {
+        let Some(other) = self.clients.iter().position(|one| one.seat() == Some(peer)) else { return };
+        if !self.clients[other].pcs.get(&(me, epoch)).is_some_and(|pc| pc.channel) {
+            return;
+        }
+        let closed = !self.clients[client].pcs.contains_key(&(peer, epoch));
+        if closed || self.passes(client, me, other, peer, epoch) {
+            let page = self.clients[other].page;
+            self.post(other, page, Event::Channel(me, epoch, ChannelEvent::Text(text)));
+        } else {
+            self.schedule(200, Due::OnChannel(client, me, peer, epoch, text));
         }
     }
 
@@ -87,8 +106,10 @@ impl World {
         let quiet_ms = now.since(*quiet);
         let pc = self.clients[client].pcs.get_mut(&(peer, epoch)).expect("listed by the caller");
         let mut events = vec![];
+        let mut opens = false;
         if reachable && pc.connection == Connection::Connected {
             pc.bytes += 1;
+            opens = !std::mem::replace(&mut pc.channel, true);
         }
         if now.as_unix() % FLOW_EVERY_MS < 50 && pc.connection != Connection::New {
             let flow = Flow { bytes: pc.bytes, frames: pc.bytes, relayed: Some(pc.route == Route::Relay) };
@@ -109,6 +130,9 @@ impl World {
             events.push(event);
         }
         let page = self.clients[client].page;
+        if opens {
+            self.post(client, page, Event::Channel(peer, epoch, ChannelEvent::Opened));
+        }
         for event in events {
             self.post(client, page, Event::Rtc(peer, epoch, event));
         }

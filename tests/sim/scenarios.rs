@@ -7,7 +7,7 @@ use crate::world::{Chaos, World};
 use holdfast::Limits;
 use holdfast::recovery::Rung;
 use holdfast::session::Intent;
-use holdfast::view::{Earlier, LinkView, MediaPath};
+use holdfast::view::{ChatStatus, Earlier, LinkView, MediaPath};
 
 impl World {
     /// Lets things happen at random for a while.
@@ -307,4 +307,66 @@ fn a_changed_network_is_restarted_at_once() {
     world.run(1_000);
     let (ms, highest) = until_live(&mut world, 2_000);
     assert_eq!(highest, Rung::Restart, "{ms}");
+}
+
+/// The server is gone, and one path needs a restart: the third person's page carries the signals.
+#[test]
+fn without_a_server_a_path_is_repaired_through_the_third_person() {
+    let mut world = call_of(3);
+    world.crash_all();
+    world.run(1_000);
+    let (me, them) = (world.clients[0].seat(), world.clients[1].seat());
+    let end = |world: &World, client: usize, of| {
+        world.clients[client].pcs.iter().find(|((peer, _), _)| Some(*peer) == of).expect("one").1.session()
+    };
+    let (a, b) = (end(&world, 0, them), end(&world, 1, me));
+    world.cut.push((0, 1, Obstacle::Stale(a, b)));
+    let path = |world: &World| {
+        let tiles = world.clients[0].session.view().tiles;
+        tiles.iter().find(|tile| Some(tile.peer) == them).expect("there").path
+    };
+    world.run(10_000);
+    assert_eq!(path(&world), MediaPath::Live);
+    assert!(matches!(world.clients[0].session.view().link, LinkView::Offline { .. }), "all of it without a server");
+}
+
+#[test]
+fn without_a_server_people_read_each_other_and_nothing_is_stored_twice() {
+    let mut world = call_of(3);
+    world.crash_all();
+    world.run(500);
+    for client in [0, 1, 0] {
+        world.say(client);
+        world.run(200);
+    }
+    for client in 0..3 {
+        let view = world.clients[client].session.view();
+        assert_eq!(view.chat.len(), 3, "everyone has read everything");
+        assert!(view.chat.iter().all(|line| line.status() == ChatStatus::Pending), "and knows that it is not stored");
+    }
+    world.intend(0, Intent::ToggleMicrophone);
+    world.run(200);
+    let seat = world.clients[0].seat();
+    let heard = world.clients[1].session.view().tiles;
+    assert!(heard.iter().any(|tile| Some(tile.peer) == seat && !tile.audio), "who mutes is seen to be mute");
+    let unread = world.clients[2].session.view().unread;
+    assert_eq!(unread, 3);
+    world.start_all();
+    world.run(8_000);
+    checkers::after_healing(&world);
+    assert_eq!(world.clients[2].session.view().unread, 3, "what was read is not news again");
+}
+
+#[test]
+fn somebody_who_leaves_while_the_server_is_away_is_seen_to_leave() {
+    let mut world = call_of(3);
+    world.crash_all();
+    world.run(500);
+    world.clients[2].wants_in = false;
+    world.intend(2, Intent::Leave);
+    world.run(200);
+    assert_eq!(world.clients[0].session.view().tiles.len(), 1);
+    world.start_all();
+    world.run(Limits::LEFT_AFTER_MS + 6_000);
+    checkers::after_healing(&world);
 }

@@ -23,6 +23,8 @@ pub enum Due {
     ServerLost(ConnId),
     ClientLost(ConnId, CloseCode, String),
     Event(usize, u64, Event),
+    /// A message on a data channel: from a client with this seat to this one, over the connection of this epoch.
+    OnChannel(usize, PeerId, PeerId, PcEpoch, String),
     /// An append of this node's process reaches the log.
     Appended(usize, u64, Ticket, Entry, bool),
     /// An append of this node's process did not reach the log in time.
@@ -62,6 +64,8 @@ pub struct Client {
     /// Messages that waited in a page that was reloaded before they were written down: they may be in the log or not.
     pub given_up: BTreeSet<ChatId>,
     pub wants_in: bool,
+    /// The seat it has or last had.
+    pub last_seat: Option<PeerId>,
     /// To whom no pictures are sent.
     pub blind: BTreeSet<PeerId>,
 }
@@ -70,7 +74,7 @@ impl Client {
     /// Messages of this page that are not known to be stored.
     pub fn waiting(&self) -> BTreeSet<ChatId> {
         let view = self.session.view();
-        view.chat.iter().filter(|line| line.offset.is_none()).map(|line| line.id).collect()
+        view.chat.iter().filter(|line| line.mine && line.offset.is_none()).map(|line| line.id).collect()
     }
 
     pub fn seat(&self) -> Option<PeerId> {
@@ -186,6 +190,7 @@ impl World {
             given_up: BTreeSet::new(),
             order: vec![],
             wants_in: false,
+            last_seat: None,
             blind: BTreeSet::new(),
         });
         self.clients.len() - 1
@@ -243,6 +248,7 @@ impl World {
                 }
             }
             Due::Event(client, page, event) => self.post(client, page, event),
+            Due::OnChannel(client, me, peer, epoch, text) => self.carry(client, me, peer, epoch, text),
             Due::WrittenDown(client, page, unsent) => {
                 if self.clients[client].page == page {
                     let id = unsent.id;
@@ -282,6 +288,7 @@ impl World {
         self.note(|| format!("client {client}: {event:?}"));
         let effects = self.clients[client].session.handle(self.now, event);
         assert!(effects.len() < 5_000, "one event caused {} effects", effects.len());
+        self.clients[client].last_seat = self.clients[client].seat().or(self.clients[client].last_seat);
         for effect in effects {
             self.note(|| format!("client {client}:   -> {effect:?}"));
             self.run_effect(client, effect);
