@@ -4,9 +4,11 @@
 
 #![recursion_limit = "512"] // A page is one type, as deep as its markup.
 
+mod channel;
 mod clock;
 mod driver;
 mod externs;
+mod flows;
 mod inbox;
 mod js;
 mod keys;

@@ -1,8 +1,10 @@
 //! What the browser says of the network and of the page being shown again.
 
 use crate::inbox::Inbox;
+use crate::js;
 use crate::listener::Listener;
 use holdfast::session::{Event, NetEvent};
+use wasm_bindgen::JsCast;
 use web_sys::VisibilityState;
 
 /// Listens until the listeners are dropped.
@@ -15,14 +17,21 @@ pub(crate) fn listen(inbox: &Inbox) -> Vec<Listener> {
     let mut listeners = vec![
         post("online", NetEvent::Online),
         post("offline", NetEvent::Offline),
-        // Also after the page was kept in the back-forward cache.
-        post("pageshow", NetEvent::Online),
+        // Also after the page was kept in the back-forward cache, or frozen.
+        post("pageshow", NetEvent::Shown),
     ];
+    // Where the browser says so, also when one network takes over from another without a gap.
+    if let Some(connection) = js::get(&window.navigator(), "connection").dyn_ref::<web_sys::EventTarget>() {
+        let inbox = inbox.clone();
+        listeners.push(Listener::new(connection, "change", move |_| inbox.post(Event::Net(NetEvent::Online))));
+    }
     if let Some(document) = window.document() {
+        let resumed = inbox.clone();
+        listeners.push(Listener::new(&document, "resume", move |_| resumed.post(Event::Net(NetEvent::Shown))));
         let (inbox, page) = (inbox.clone(), document.clone());
         listeners.push(Listener::new(&document, "visibilitychange", move |_| {
             if page.visibility_state() == VisibilityState::Visible {
-                inbox.post(Event::Net(NetEvent::Online));
+                inbox.post(Event::Net(NetEvent::Shown));
             }
         }));
     }

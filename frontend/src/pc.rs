@@ -1,5 +1,6 @@
 //! The peer connections: each runs its operations one after the other and posts what comes of them.
 
+use crate::channel;
 use crate::externs::{PeerConnectionExt, TransceiverExt};
 use crate::inbox::Inbox;
 use crate::listener::Listener;
@@ -9,19 +10,21 @@ use futures::StreamExt;
 use futures::channel::mpsc;
 use gloo_timers::future::TimeoutFuture;
 use holdfast::peer::RtcEvent;
+use holdfast::recovery::Route;
 use holdfast::session::Event;
 use holdfast::view::MediaKind;
 use holdfast::wire::{Candidate, IceServer, Sdp};
 use holdfast::{PcEpoch, PeerId};
-use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{
-    MediaStream, MediaStreamTrack, RtcConfiguration, RtcIceCandidateInit, RtcIceServer, RtcPeerConnection,
-    RtcPeerConnectionIceEvent, RtcPeerConnectionState, RtcRtpReceiver, RtcRtpTransceiver, RtcRtpTransceiverDirection,
-    RtcRtpTransceiverInit, RtcSdpType, RtcSessionDescriptionInit, RtcTrackEvent,
+    MediaStream, MediaStreamTrack, RtcConfiguration, RtcDataChannel, RtcIceCandidateInit, RtcIceServer,
+    RtcIceTransportPolicy, RtcPeerConnection, RtcPeerConnectionIceEvent, RtcPeerConnectionState, RtcRtpReceiver,
+    RtcRtpTransceiver, RtcRtpTransceiverDirection, RtcRtpTransceiverInit, RtcSdpType, RtcSessionDescriptionInit,
+    RtcTrackEvent,
 };
 
 /// Operations that may wait for one connection. The core asks for one at a time, candidates aside.
@@ -46,6 +49,9 @@ pub(crate) enum Operation {
 struct Connection {
     pc: RtcPeerConnection,
     operations: mpsc::Sender<Operation>,
+    channel: RtcDataChannel,
+    /// Pictures of ours go out on it.
+    picture: Rc<Cell<bool>>,
     _listeners: Vec<Listener>,
 }
 
@@ -60,6 +66,8 @@ struct Inner {
     connections: BTreeMap<(PeerId, PcEpoch), Connection>,
     /// One stream a person for all their connections, so that a repair does not touch the element.
     streams: BTreeMap<PeerId, MediaStream>,
+    /// People who get no pictures from us because their path carries none.
+    without_picture: BTreeSet<PeerId>,
 }
 
 /// All connections of this page.
@@ -72,7 +80,7 @@ impl Connections {
         &self,
         peer: PeerId,
         epoch: PcEpoch,
-        ice: &[IceServer],
+        configuration: &RtcConfiguration,
         inbox: &Inbox,
         media: &Media,
         screen: &Rc<RefCell<Screen>>,
@@ -81,14 +89,18 @@ impl Connections {
             let inbox = inbox.clone();
             move |event| inbox.post(Event::Rtc(peer, epoch, event))
         };
-        let made = RtcPeerConnection::new_with_configuration(&configuration(ice));
+        let made = RtcPeerConnection::new_with_configuration(configuration);
         let (Ok(pc), Some(stream)) = (made, self.stream(peer)) else {
             return post(RtcEvent::OperationFailed);
         };
         let (operations, waiting) = mpsc::channel(WAITING);
-        let listeners = listen(&pc, &post, peer, stream, Rc::clone(screen));
-        wasm_bindgen_futures::spawn_local(work(pc.clone(), waiting, media.clone(), post));
-        let connection = Connection { pc, operations, _listeners: listeners };
+        let mut listeners = listen(&pc, &post, peer, stream, Rc::clone(screen));
+        let channel = channel::open(&pc);
+        listeners.extend(channel::listen(&channel, peer, epoch, inbox));
+        let picture = Rc::new(Cell::new(!self.0.borrow().without_picture.contains(&peer)));
+        let ours = Ours { media: media.clone(), picture: Rc::clone(&picture) };
+        wasm_bindgen_futures::spawn_local(work(pc.clone(), waiting, ours, post));
+        let connection = Connection { pc, operations, channel, picture, _listeners: listeners };
         self.0.borrow_mut().connections.insert((peer, epoch), connection);
     }
 
@@ -105,16 +117,46 @@ impl Connections {
         }
     }
 
-    /// Uses these servers from the next gathering on.
-    pub(crate) fn set_ice(&self, ice: &[IceServer]) {
-        for connection in self.0.borrow().connections.values() {
-            let _ = connection.pc.unchecked_ref::<PeerConnectionExt>().set_configuration(&configuration(ice));
+    /// Uses these servers and routes from the next gathering on.
+    pub(crate) fn configure(&self, peer: PeerId, epoch: PcEpoch, configuration: &RtcConfiguration) {
+        if let Some(connection) = self.0.borrow().connections.get(&(peer, epoch)) {
+            let _ = connection.pc.unchecked_ref::<PeerConnectionExt>().set_configuration(configuration);
         }
+    }
+
+    /// Sends our camera to this person, on this connection and later ones, or no more.
+    pub(crate) fn set_picture(&self, peer: PeerId, epoch: PcEpoch, on: bool, track: Option<&MediaStreamTrack>) {
+        let mut inner = self.0.borrow_mut();
+        if on {
+            inner.without_picture.remove(&peer)
+        } else {
+            inner.without_picture.insert(peer)
+        };
+        if let Some(connection) = inner.connections.get_mut(&(peer, epoch)) {
+            connection.picture.set(on);
+            for transceiver in transceivers(&connection.pc).filter(|one| kind_of(one) == MediaKind::Video) {
+                send_track(&transceiver, track.filter(|_| on));
+            }
+        }
+    }
+
+    /// Sends a message to this person's page.
+    pub(crate) fn send(&self, peer: PeerId, epoch: PcEpoch, text: &str) {
+        if let Some(connection) = self.0.borrow().connections.get(&(peer, epoch)) {
+            channel::send(&connection.channel, text);
+        }
+    }
+
+    /// The connections there are.
+    pub(crate) fn all(&self) -> Vec<(PeerId, PcEpoch, RtcPeerConnection)> {
+        let inner = self.0.borrow();
+        inner.connections.iter().map(|((peer, epoch), one)| (*peer, *epoch, Clone::clone(&one.pc))).collect()
     }
 
     /// Sends another track of ours to everyone.
     pub(crate) fn replace_track(&self, kind: MediaKind, track: Option<&MediaStreamTrack>) {
         for connection in self.0.borrow().connections.values() {
+            let track = track.filter(|_| kind == MediaKind::Audio || connection.picture.get());
             for transceiver in transceivers(&connection.pc).filter(|one| kind_of(one) == kind) {
                 send_track(&transceiver, track);
             }
@@ -124,7 +166,7 @@ impl Connections {
     /// The person's stream; streams of people who are gone are let go.
     pub(crate) fn stream(&self, peer: PeerId) -> Option<MediaStream> {
         let mut inner = self.0.borrow_mut();
-        let Inner { connections, streams } = &mut *inner;
+        let Inner { connections, streams, .. } = &mut *inner;
         streams.retain(|known, _| *known == peer || connections.keys().any(|(theirs, _)| theirs == known));
         if let Some(stream) = streams.get(&peer) {
             return Some(Clone::clone(stream));
@@ -157,7 +199,8 @@ pub(crate) async fn warm_up() {
     pc.close();
 }
 
-fn configuration(ice: &[IceServer]) -> RtcConfiguration {
+/// Servers and routes, as the browser wants them.
+pub(crate) fn configuration(ice: &[IceServer], route: Route) -> RtcConfiguration {
     let servers = js_sys::Array::new();
     for one in ice {
         let server = RtcIceServer::new();
@@ -171,6 +214,10 @@ fn configuration(ice: &[IceServer]) -> RtcConfiguration {
     }
     let configuration = RtcConfiguration::new();
     configuration.set_ice_servers(&servers);
+    configuration.set_ice_transport_policy(match route {
+        Route::Any => RtcIceTransportPolicy::All,
+        Route::Relay => RtcIceTransportPolicy::Relay,
+    });
     configuration
 }
 
@@ -225,12 +272,24 @@ fn send_track(transceiver: &RtcRtpTransceiver, track: Option<&MediaStreamTrack>)
     });
 }
 
+/// What we send on one connection.
+struct Ours {
+    media: Media,
+    picture: Rc<Cell<bool>>,
+}
+
+impl Ours {
+    fn track(&self, kind: MediaKind) -> Option<MediaStreamTrack> {
+        self.media.track(kind).filter(|_| kind == MediaKind::Audio || self.picture.get())
+    }
+}
+
 /// Runs a connection's operations one after the other.
-async fn work(pc: RtcPeerConnection, mut waiting: mpsc::Receiver<Operation>, media: Media, post: impl Fn(RtcEvent)) {
+async fn work(pc: RtcPeerConnection, mut waiting: mpsc::Receiver<Operation>, ours: Ours, post: impl Fn(RtcEvent)) {
     while let Some(operation) = waiting.next().await {
         let outcome = match operation {
-            Operation::Offer { restart } => make_offer(&pc, &media, restart).await.map(RtcEvent::OfferReady),
-            Operation::ApplyOffer(sdp) => apply_offer(&pc, &media, &sdp).await.map(RtcEvent::AnswerReady),
+            Operation::Offer { restart } => make_offer(&pc, &ours, restart).await.map(RtcEvent::OfferReady),
+            Operation::ApplyOffer(sdp) => apply_offer(&pc, &ours, &sdp).await.map(RtcEvent::AnswerReady),
             Operation::ApplyAnswer(sdp) => {
                 set_remote(&pc, RtcSdpType::Answer, &sdp).await.map(|()| RtcEvent::AnswerApplied)
             }
@@ -247,7 +306,7 @@ async fn work(pc: RtcPeerConnection, mut waiting: mpsc::Receiver<Operation>, med
     }
 }
 
-async fn make_offer(pc: &RtcPeerConnection, media: &Media, restart: bool) -> Result<Sdp, JsValue> {
+async fn make_offer(pc: &RtcPeerConnection, ours: &Ours, restart: bool) -> Result<Sdp, JsValue> {
     if restart {
         pc.unchecked_ref::<PeerConnectionExt>().restart_ice();
     }
@@ -256,13 +315,13 @@ async fn make_offer(pc: &RtcPeerConnection, media: &Media, restart: bool) -> Res
             let init = RtcRtpTransceiverInit::new();
             init.set_direction(RtcRtpTransceiverDirection::Sendrecv);
             let transceiver = pc.add_transceiver_with_str_and_init(name, &init);
-            send_track(&transceiver, media.track(kind).as_ref());
+            send_track(&transceiver, ours.track(kind).as_ref());
         }
     }
     set_local(pc).await
 }
 
-async fn apply_offer(pc: &RtcPeerConnection, media: &Media, sdp: &Sdp) -> Result<Sdp, JsValue> {
+async fn apply_offer(pc: &RtcPeerConnection, ours: &Ours, sdp: &Sdp) -> Result<Sdp, JsValue> {
     set_remote(pc, RtcSdpType::Offer, sdp).await?;
     for transceiver in transceivers(pc) {
         if transceiver.mid().is_none() {
@@ -271,7 +330,7 @@ async fn apply_offer(pc: &RtcPeerConnection, media: &Media, sdp: &Sdp) -> Result
             continue;
         }
         transceiver.set_direction(RtcRtpTransceiverDirection::Sendrecv);
-        send_track(&transceiver, media.track(kind_of(&transceiver)).as_ref());
+        send_track(&transceiver, ours.track(kind_of(&transceiver)).as_ref());
     }
     set_local(pc).await
 }

@@ -1,10 +1,11 @@
 //! Runs effects: one arm each, one adapter call an arm.
 
+use crate::flows::Flows;
 use crate::inbox::Inbox;
 use crate::levels::Levels;
 use crate::media::Media;
 use crate::outbox::Outbox;
-use crate::pc::{self, Connections, Operation};
+use crate::pc::{self, Connections, Operation, configuration};
 use crate::screen::Screen;
 use crate::socket::Socket;
 use crate::storage;
@@ -31,6 +32,7 @@ pub(crate) struct Browser {
 struct InRoom {
     media: Media,
     _levels: Rc<Levels>,
+    _flows: Flows,
 }
 
 impl Browser {
@@ -59,9 +61,9 @@ impl Browser {
             Effect::OpenSocket(epoch) => self.socket.open(epoch),
             Effect::SendText(epoch, text) => self.socket.send(epoch, text),
             Effect::CloseSocket(epoch) => self.socket.close(epoch),
-            Effect::OpenPc(peer, epoch, ice) => {
+            Effect::OpenPc(peer, epoch, ice, route) => {
                 if let Some(InRoom { media, .. }) = &self.room {
-                    self.connections.open(peer, epoch, &ice, &self.inbox, media, &self.screen);
+                    self.connections.open(peer, epoch, &configuration(&ice, route), &self.inbox, media, &self.screen);
                 }
             }
             Effect::ClosePc(peer, epoch) => self.connections.close(peer, epoch),
@@ -73,7 +75,14 @@ impl Browser {
             Effect::AddCandidate(peer, epoch, candidate) => {
                 self.connections.operate(peer, epoch, Operation::AddCandidate(candidate));
             }
-            Effect::SetIce(ice) => self.connections.set_ice(&ice),
+            Effect::Configure(peer, epoch, ice, route) => {
+                self.connections.configure(peer, epoch, &configuration(&ice, route));
+            }
+            Effect::SetPicture(peer, epoch, on) => {
+                let track = self.media().and_then(|media| media.track(MediaKind::Video));
+                self.connections.set_picture(peer, epoch, on, track.as_ref());
+            }
+            Effect::SendPeer(peer, epoch, text) => self.connections.send(peer, epoch, &text),
             Effect::Capture(capture) => self.media().map_or((), |media| media.capture(capture)),
             Effect::Release(kind) => self.media().map_or((), |media| media.release(kind)),
             Effect::Unmute => self.media().map_or((), |media| media.set_muted(false)),
@@ -128,7 +137,8 @@ impl Browser {
                 }
             });
             let media = Media::new(self.inbox.clone(), preview, on_track);
-            self.room = Some(InRoom { media, _levels: levels });
+            let flows = Flows::new(self.inbox.clone(), self.connections.clone());
+            self.room = Some(InRoom { media, _levels: levels, _flows: flows });
         }
         let (outbox, inbox) = (self.outbox.clone(), self.inbox.clone());
         wasm_bindgen_futures::spawn_local(async move {

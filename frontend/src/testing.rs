@@ -6,13 +6,14 @@ pub use crate::storage::{forget_seat, recall, save_seat};
 
 use crate::inbox::Inbox;
 use crate::media::Media;
-use crate::pc::{Connections, Operation};
+use crate::pc::{self, Connections, Operation};
 use crate::screen::Screen;
 use crate::socket::Socket;
 use futures::StreamExt;
 use futures::channel::mpsc;
 use futures::future::{Either, select};
 use gloo_timers::future::TimeoutFuture;
+use holdfast::recovery::Route;
 use holdfast::session::{Capture, Event};
 use holdfast::view::MediaKind;
 use holdfast::wire::{Candidate, Sdp};
@@ -106,7 +107,7 @@ impl Probe {
 
     /// Makes a connection.
     pub fn open_pc(&self, peer: PeerId, epoch: PcEpoch) {
-        self.connections.open(peer, epoch, &[], &self.inbox, &self.media, &self.screen);
+        self.connections.open(peer, epoch, &pc::configuration(&[], Route::Any), &self.inbox, &self.media, &self.screen);
     }
 
     /// Drops a connection.
