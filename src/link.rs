@@ -283,11 +283,15 @@ impl Link {
         match self.state {
             LinkState::Waiting { until } if now >= until => self.open(now),
             LinkState::Opening { until } | LinkState::Greeting { until } if now >= until => self.give_up_socket(now),
-            LinkState::Online { heard, doubted, .. }
-                if now.since(heard) >= self.rtt.dead_after_ms() || doubted.is_some_and(|at| now >= at) =>
-            {
-                self.give_up_socket(now)
+            LinkState::Online { doubted: Some(at), .. } if now >= at => {
+                // The network under it is another one: nothing is overloaded, so nothing is gained by waiting.
+                let mut effects = self.give_up_socket(now);
+                if self.attempt == 1 {
+                    effects.extend(self.open(now));
+                }
+                effects
             }
+            LinkState::Online { heard, .. } if now.since(heard) >= self.rtt.dead_after_ms() => self.give_up_socket(now),
             LinkState::Online { pinged, .. } if now.since(pinged) >= Limits::PING_EVERY_MS => self.ping(now),
             LinkState::Idle
             | LinkState::Opening { .. }
@@ -367,7 +371,9 @@ mod tests {
         let _ = link.handle(at(150), LinkEvent::Heard(link.epoch()));
         assert_eq!(link.handle(at(1_900), LinkEvent::Tick), [], "it answered");
         assert_eq!(link.handle(at(2_000), LinkEvent::Doubt), [LinkEffect::Ping]);
-        assert_eq!(link.handle(at(3_500), LinkEvent::Tick), [LinkEffect::Close(link.epoch()), LinkEffect::Lost]);
+        let old = link.epoch();
+        let effects = link.handle(at(2_500), LinkEvent::Tick);
+        assert_eq!(effects, [LinkEffect::Close(old), LinkEffect::Lost, LinkEffect::Open(link.epoch())]);
     }
 
     #[test]

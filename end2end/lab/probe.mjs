@@ -1,0 +1,55 @@
+// Runs in a page before its own scripts and writes down what a person would have seen and heard, with times.
+export function probe() {
+  const seen = { frames: {}, audio: [], link: [], tiles: [], words: [], restarts: [], made: [], connections: [] };
+  window.__seen = seen;
+  const Real = window.RTCPeerConnection;
+  window.RTCPeerConnection = class extends Real {
+    constructor(...args) {
+      super(...args);
+      seen.connections.push(this);
+      seen.made.push(Date.now());
+    }
+
+    restartIce() {
+      seen.restarts.push(Date.now());
+      super.restartIce();
+    }
+  };
+  const watched = new WeakSet();
+  const watch = (video, peer) => {
+    watched.add(video);
+    const next = () =>
+      video.requestVideoFrameCallback(() => {
+        (seen.frames[peer] ??= []).push(Date.now());
+        next();
+      });
+    next();
+  };
+  const note = (list, value) => {
+    if (list.at(-1)?.[1] !== value) list.push([Date.now(), value]);
+  };
+  setInterval(() => {
+    for (const tile of document.querySelectorAll('[data-tile="peer"]')) {
+      const video = tile.querySelector('video');
+      if (video && !watched.has(video)) watch(video, tile.dataset.peer);
+    }
+    note(seen.link, document.querySelector('main[data-link]')?.dataset.link ?? 'out');
+    const tiles = [...document.querySelectorAll('[data-tile="peer"]')];
+    note(seen.tiles, tiles.map((tile) => `${tile.dataset.peer}:${tile.dataset.media}:${tile.dataset.here ?? ''}`).sort().join(' '));
+    note(seen.words, [...document.querySelectorAll('[data-trouble], [data-banner]')].map((one) => one.textContent.trim()).filter(Boolean).join(' | '));
+  }, 50);
+  let busy = false;
+  setInterval(async () => {
+    if (busy) return;
+    busy = true;
+    let heard = 0;
+    for (const pc of seen.connections) {
+      if (pc.connectionState === 'closed') continue;
+      for (const report of (await pc.getStats()).values()) {
+        if (report.type === 'inbound-rtp' && report.kind === 'audio') heard += (report.totalSamplesReceived ?? 0) - (report.concealedSamples ?? 0);
+      }
+    }
+    seen.audio.push([Date.now(), heard]);
+    busy = false;
+  }, 100);
+}

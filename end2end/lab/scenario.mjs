@@ -1,0 +1,110 @@
+// Plays a scenario file: people in a call, steps with times, and what everyone experienced.
+import { Network } from './network.mjs';
+import { backAt, heardTimes, longestGap, Person } from './people.mjs';
+import { Services } from './services.mjs';
+
+const pause = (ms) => new Promise((done) => setTimeout(done, ms));
+
+const STEPS = {
+  change_address: ({ network, who }) => network.changeAddress(who),
+  block_udp: ({ network, who }) => network.drop(who, 'meta l4proto udp'),
+  cut: ({ network, who }) => network.drop(who, 'all'),
+  reset_tcp: ({ network, who }) => network.reset(who),
+  heal: ({ network, who, run }) => (run.canary += network.heal(who)),
+  link_down: ({ network, who }) => network.linkDown(who),
+  link_up: ({ network, who }) => network.linkUp(who),
+  kill_servers: ({ services, run }) => services.killServers().then(() => (run.canary += 1)),
+  start_servers: ({ services }) => services.startServers(),
+  kill_server: ({ services, step, run }) => services.kill(`server${step.n}`).then(() => (run.canary += 1)),
+  kill_relay: ({ services, step, run }) => services.kill(`relay${step.n}`).then(() => (run.canary += 1)),
+  shape: ({ network, who, step }) => network.shape(who, step.up, step.down),
+  say: ({ person, step }) => person.say(step.text),
+  kill_browser: ({ person, run }) => person.kill().then(() => (run.canary += 1)),
+};
+
+export async function play(scenario, { times, plain = false, seed = 1, log = () => {} }) {
+  const network = await Network.start(scenario.people, seed);
+  let services;
+  const people = [];
+  try {
+    services = await Services.start(network, scenario.services);
+    if (scenario.link) for (const name of network.names.slice(1)) await network.shape(name, scenario.link);
+    for (let n = 1; n <= scenario.people; n++) people.push(await Person.start(network, n, plain));
+    const runs = [];
+    for (let n = 0; n < times; n++) {
+      const room = `lab-${scenario.id.toLowerCase()}-${n}`;
+      if (n === 0 || scenario.fresh) await gather(people, room);
+      if (scenario.before) await act(scenario.before, { network, services, people });
+      const run = await once(scenario, { network, services, people });
+      runs.push(run);
+      log(`  ${scenario.id} ${n + 1}/${times}: ${JSON.stringify(run.figures)}`);
+      await pause((scenario.rest_s ?? 2) * 1_000);
+    }
+    return runs;
+  } finally {
+    for (const person of people) await person.stop().catch(() => {});
+    await services?.stop();
+    network.stop();
+  }
+}
+
+async function gather(people, room) {
+  for (const person of people) {
+    await person.page?.close();
+    await person.open(room);
+  }
+  for (const person of people) await person.sees(people.length - 1);
+  await pause(2_500);
+}
+
+async function act(steps, context, run = { canary: 0 }) {
+  const began = Date.now();
+  for (const step of steps) {
+    await pause(Math.max(0, began + step.at * 1_000 - Date.now()));
+    const person = step.who ? context.people[step.who - 1] : undefined;
+    await STEPS[step.do]({ ...context, step, run, person, who: person?.at });
+    if (step.mark) run.mark = Date.now();
+  }
+}
+
+async function once(scenario, context) {
+  const { people } = context;
+  const run = { canary: 0, began: Date.now() };
+  await act(scenario.steps, context, run);
+  await pause(scenario.then_s * 1_000);
+  run.ended = Date.now();
+  run.mark ??= run.began;
+  run.seen = [];
+  for (const person of people) run.seen.push(person.gone ? null : await person.seen());
+  const alive = run.seen.filter(Boolean);
+  const worst = (of) => Math.max(...alive.map(of));
+  const frames = (seen) => Object.values(seen.frames);
+  const { began, ended, mark } = run;
+  run.figures = {
+    video_gap_ms: worst((seen) => Math.max(...frames(seen).map((times) => longestGap(times, began, ended)))),
+    audio_gap_ms: worst((seen) => longestGap(heardTimes(seen.audio), began, ended)),
+    picture_back_ms: worst((seen) => Math.max(...frames(seen).map((times) => (times.find((at) => at >= mark) ?? ended) - mark))),
+    link_back_ms: worst((seen) => (backAt(seen.link, 'online', began) ?? mark) - mark),
+    link_drops: worst((seen) => seen.link.filter(([at, state]) => at > began && state === 'offline').length),
+    connections_made: worst((seen) => seen.made.filter((at) => at >= began).length),
+    restarts: worst((seen) => seen.restarts.filter((at) => at >= began).length),
+    noticed_ms: Math.min(...alive.map((seen) => (seen.link.find(([at, state]) => at > began && state !== 'online')?.[0] ?? ended) - began)),
+    leaves: worst((seen) => leaves(seen.tiles, began)),
+  };
+  const steady = alive.every((seen) => seen.link.at(-1)[1] === 'online' && frames(seen).some((times) => ended - times.at(-1) < 1_000));
+  run.figures.healed = steady;
+  run.figures.canary = run.canary > 0 || scenario.canary === 'address';
+  if (scenario.messages) {
+    const all = await Promise.all(people.map((person) => person.messages()));
+    run.figures.messages_alike = all.every((one) => JSON.stringify(one) === JSON.stringify(all[0])) && all[0].length > 0;
+  }
+  if (scenario.relayed !== undefined) run.figures.relayed = await people[0].relayed();
+  return run;
+}
+
+// How often somebody was seen to leave.
+function leaves(tiles, from) {
+  const counts = tiles.filter(([at]) => at >= from - 5_000).map(([, text]) => (text ? text.split(' ').length : 0));
+  return counts.filter((n, i) => i > 0 && n < counts[i - 1]).length;
+}
+

@@ -1,0 +1,100 @@
+// What runs in the servers' namespace: two Holdfast servers on one Redis behind a balancer, and relays.
+import { once } from 'node:events';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { ROOT } from '../support/server.mjs';
+import { FERRET, NETLAB, SERVER } from './network.mjs';
+
+export const URL_OF_LAB = `http://${SERVER}:3000`;
+const SECRET = 'the-secret-of-the-lab-of-at-least-32-characters';
+
+export class Services {
+  static async start(network, { relays = 1, ttl = 300 } = {}) {
+    const services = new Services();
+    Object.assign(services, { network, relays, ttl, running: new Map() });
+    services.launch('redis', 'redis-server', ['--port', '6379', '--bind', '127.0.0.1', '--save', '', '--appendonly', 'yes', '--appendfsync', 'always', '--dir', network.dir]);
+    services.launch('archive', FERRET, ['--addr', '127.0.0.1:27017', '--dir', network.dir]);
+    for (let n = 0; n < relays; n++) services.startRelay(n);
+    await new Promise((done) => setTimeout(done, 1_000)); // FerretDB does not bear two clients that begin at once.
+    services.launch('balancer', NETLAB, ['balance', '--listen', `${SERVER}:3000`, `${SERVER}:3001`, `${SERVER}:3002`]);
+    services.startServers();
+    await services.ready();
+    return services;
+  }
+
+  launch(name, command, args, env = {}) {
+    const child = this.network.spawnIn('srv', command, args, { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+    const log = [];
+    child.stdout.on('data', (text) => log.push(text.toString()));
+    child.stderr.on('data', (text) => log.push(text.toString()));
+    this.running.set(name, { child, log });
+  }
+
+  startServers() {
+    for (const n of [1, 2]) {
+      const data = join(this.network.dir, `data${n}`);
+      mkdirSync(data, { recursive: true });
+      this.launch(`server${n}`, join(ROOT, 'target/release/holdfast'), [], {
+        HOLDFAST_ADDR: `${SERVER}:300${n}`,
+        HOLDFAST_DATA_DIR: data,
+        HOLDFAST_SECRET: SECRET,
+        REDIS_URL: 'redis://127.0.0.1:6379',
+        MONGODB_URI: 'mongodb://127.0.0.1:27017/lab',
+        LEPTOS_SITE_ROOT: join(ROOT, 'target/site'),
+        TURN_EMBEDDED: 'false',
+        TURN_URLS: this.relayUrls().join(','),
+        TURN_SECRET: SECRET,
+        TURN_TTL_S: String(this.ttl),
+      });
+    }
+  }
+
+  relayUrls() {
+    const urls = [];
+    for (let n = 0; n < this.relays; n++) {
+      urls.push(`turn:${SERVER}:${3478 + n}?transport=udp`, `turn:${SERVER}:${3478 + n}?transport=tcp`);
+    }
+    return urls.length > 0 ? urls : [];
+  }
+
+  // The relay as it is shipped: its settings are those of deploy/, with the lab's addresses and secret.
+  startRelay(n) {
+    const shipped = readFileSync(join(ROOT, 'deploy/coturn.conf'), 'utf8')
+      .replace(/^listening-port=.*$/m, `listening-port=${3478 + n}`)
+      .replace(/^min-port=.*$/m, `min-port=${49_160 + 200 * n}`)
+      .replace(/^max-port=.*$/m, `max-port=${49_359 + 200 * n}`)
+      .replace(/^pidfile=.*$/m, `pidfile=${join(this.network.dir, `turn${n}.pid`)}`);
+    const file = join(this.network.dir, `turn${n}.conf`);
+    writeFileSync(file, `${shipped}\nlistening-ip=${SERVER}\nrelay-ip=${SERVER}\nstatic-auth-secret=${SECRET}\n`);
+    this.launch(`relay${n}`, 'turnserver', ['-c', file]);
+  }
+
+  async kill(name, signal = 'SIGKILL') {
+    const { child } = this.running.get(name);
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    child.kill(signal);
+    await once(child, 'exit');
+  }
+
+  killServers() {
+    return Promise.all(['server1', 'server2'].map((name) => this.kill(name)));
+  }
+
+  async ready() {
+    const until = Date.now() + 20_000;
+    while (Date.now() < until) {
+      try {
+        const answer = this.network.in('srv', 'curl', '-s', '-o', '/dev/null', '-w', '%{http_code}', `${URL_OF_LAB}/readyz`);
+        if (answer.trim() === '200') return;
+      } catch {
+        // Not yet.
+      }
+      await new Promise((done) => setTimeout(done, 100));
+    }
+    throw new Error(`the servers did not become ready:\n${[...this.running].map(([name, { log }]) => `${name}: ${log.join('').slice(-500)}`).join('\n')}`);
+  }
+
+  async stop() {
+    for (const name of [...this.running.keys()].reverse()) await this.kill(name);
+  }
+}
