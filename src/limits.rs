@@ -70,7 +70,7 @@ impl Limits {
     /// No media for this long is a stall.
     pub const STALL_MS: u64 = 1_000;
     /// A stall on a network that did not change may pass by itself for this long.
-    pub const STALL_PATIENCE_MS: u64 = 4_000;
+    pub const STALL_PATIENCE_MS: u64 = 3_300;
     /// For this long after a change of the network a stall is not waited out.
     pub const HURRY_MS: u64 = 6_000;
     /// No picture for this long, while sound comes, is worth saying.

@@ -62,8 +62,10 @@ pub enum PeerEffect {
     AddCandidate(PcEpoch, Candidate),
     /// Use these routes from the next gathering on.
     SetRoute(PcEpoch, Route),
-    /// Send pictures, or no more.
-    SetPicture(PcEpoch, bool),
+    /// Whether pictures go out has changed.
+    SetPicture,
+    /// Send a whole picture now.
+    Refresh(PcEpoch),
     /// Send a signal under this stream and number.
     Send {
         /// Our numbering.
@@ -200,7 +202,8 @@ impl Peer {
                 RecoveryEffect::Restart => effects.extend(self.send(now, Signal::Renew { epoch: self.epoch })),
                 RecoveryEffect::Rebuild => effects.extend(self.rebuild(now)),
                 RecoveryEffect::Route(route) => effects.push(PeerEffect::SetRoute(self.epoch, route)),
-                RecoveryEffect::Picture(on) => effects.push(PeerEffect::SetPicture(self.epoch, on)),
+                RecoveryEffect::Picture(_) => effects.push(PeerEffect::SetPicture),
+                RecoveryEffect::Refresh => effects.push(PeerEffect::Refresh(self.epoch)),
             }
         }
         effects

@@ -93,6 +93,8 @@ pub enum RecoveryEffect {
     Route(Route),
     /// Send pictures again, or no more.
     Picture(bool),
+    /// Media flows again: send a whole picture now, because the other side waits for one.
+    Refresh,
 }
 
 /// Which routes a connection may take.
@@ -253,14 +255,11 @@ impl Recovery {
             }
             RecoveryEvent::Connected => {
                 self.up = true;
-                self.heal(now);
-                vec![]
+                self.heal(now)
             }
             RecoveryEvent::Agreed => {
-                if self.up && !self.expects_media {
-                    self.heal(now); // Nothing will flow that could show it.
-                }
-                vec![]
+                // Where nothing flows nothing else could show it.
+                if self.up && !self.expects_media { self.heal(now) } else { vec![] }
             }
             RecoveryEvent::Disconnected => {
                 self.up = false;
@@ -279,10 +278,7 @@ impl Recovery {
                 self.state = State::Setup { until: now.plus(1_000 + self.patience_ms()) };
                 vec![]
             }
-            RecoveryEvent::Flowed(flow) => {
-                self.flowed(now, flow);
-                vec![]
-            }
+            RecoveryEvent::Flowed(flow) => self.flowed(now, flow),
             RecoveryEvent::Expect(media, picture) => {
                 (self.moved, self.still) = (now, None);
                 if picture && !self.expects_picture {
@@ -322,12 +318,15 @@ impl Recovery {
         if self.leads { 0 } else { Limits::PC_FOLLOWER_EXTRA_MS }
     }
 
-    fn heal(&mut self, now: Millis) {
+    fn heal(&mut self, now: Millis) -> Vec<RecoveryEffect> {
         (self.moved, self.still, self.wrong_since) = (now, None, None);
-        if !matches!(self.state, State::Healthy { .. }) {
+        let was = self.state;
+        if !matches!(was, State::Healthy { .. }) {
             self.state = State::Healthy { since: now };
             self.seen = now;
         }
+        // A new connection begins with a whole picture by itself.
+        if matches!(was, State::Trouble { .. }) { vec![RecoveryEffect::Refresh] } else { vec![] }
     }
 
     /// Media does not flow; unless it does by `until`, the next rung is taken.
@@ -343,7 +342,7 @@ impl Recovery {
         }
     }
 
-    fn flowed(&mut self, now: Millis, flow: Flow) {
+    fn flowed(&mut self, now: Millis, flow: Flow) -> Vec<RecoveryEffect> {
         let came = flow.bytes > self.flow.bytes;
         if flow.frames > self.flow.frames || !self.expects_picture {
             self.seen = now;
@@ -351,10 +350,7 @@ impl Recovery {
         self.flow = flow;
         if came {
             (self.moved, self.still) = (now, None);
-            if matches!(self.state, State::Trouble { .. }) {
-                self.heal(now);
-            }
-            return;
+            return if matches!(self.state, State::Trouble { .. }) { self.heal(now) } else { vec![] };
         }
         // Two samples without anything: a single late one may be the page's own sleep.
         let first = *self.still.get_or_insert(now);
@@ -367,6 +363,7 @@ impl Recovery {
                 self.fall_ill(now, until);
             }
         }
+        vec![]
     }
 
     fn tick(&mut self, now: Millis) -> Vec<RecoveryEffect> {
@@ -473,11 +470,12 @@ mod tests {
         now: Millis,
         bytes: u64,
         done: Vec<(u64, RecoveryEffect)>,
+        refreshed: usize,
     }
 
     impl Path {
         fn up() -> Self {
-            let mut path = Self { ladder: Recovery::new(true), now: START, bytes: 0, done: vec![] };
+            let mut path = Self { ladder: Recovery::new(true), now: START, bytes: 0, done: vec![], refreshed: 0 };
             path.event(RecoveryEvent::Relays(true));
             path.event(RecoveryEvent::Opened);
             path.event(RecoveryEvent::Connected);
@@ -488,7 +486,9 @@ mod tests {
         fn event(&mut self, event: RecoveryEvent) {
             let at = self.now.since(START);
             let effects = self.ladder.handle(self.now, event);
-            self.done.extend(effects.iter().map(|effect| (at, *effect)));
+            let told = effects.iter().filter(|effect| **effect != RecoveryEffect::Refresh);
+            self.done.extend(told.map(|effect| (at, *effect)));
+            self.refreshed += effects.iter().filter(|effect| **effect == RecoveryEffect::Refresh).count();
             if effects.contains(&RecoveryEffect::Rebuild) {
                 self.bytes = 0;
                 self.event(RecoveryEvent::Opened);
@@ -520,6 +520,7 @@ mod tests {
         path.run(2_000, false);
         path.run(1_000, true);
         assert_eq!(path.did(), [], "no restart for what passes by itself");
+        assert_eq!(path.refreshed, 1, "but a whole picture, once");
         assert!(path.ladder.is_healthy() && path.ladder.wrong_since().is_none());
     }
 

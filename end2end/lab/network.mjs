@@ -105,11 +105,6 @@ export class Network {
     this.in(name, 'nft', `add rule inet lab out ${rule} counter drop; add rule inet lab in ${rule.replace('oifname', 'iifname')} counter drop`);
   }
 
-  // Answers TCP with RST in both directions for a moment: every connection through here is gone.
-  reset(name) {
-    this.in(name, 'nft', `add rule inet lab out oifname "${DEVICE}" meta l4proto tcp counter reject with tcp reset; add rule inet lab in iifname "${DEVICE}" meta l4proto tcp counter reject with tcp reset`);
-  }
-
   // Ends every drop and answers how many packets they took: the canary.
   heal(name) {
     const text = this.in(name, 'nft', 'list table inet lab');

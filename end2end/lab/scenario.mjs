@@ -9,7 +9,7 @@ const STEPS = {
   change_address: ({ network, who }) => network.changeAddress(who),
   block_udp: ({ network, who }) => network.drop(who, 'meta l4proto udp'),
   cut: ({ network, who }) => network.drop(who, 'all'),
-  reset_tcp: ({ network, who }) => network.reset(who),
+  reset_sockets: ({ services, run }) => services.resetConnections() ?? (run.canary += 1),
   heal: ({ network, who, run }) => (run.canary += network.heal(who)),
   link_down: ({ network, who }) => network.linkDown(who),
   link_up: ({ network, who }) => network.linkUp(who),

@@ -42,9 +42,7 @@ export class Services {
         MONGODB_URI: 'mongodb://127.0.0.1:27017/lab',
         LEPTOS_SITE_ROOT: join(ROOT, 'target/site'),
         TURN_EMBEDDED: 'false',
-        TURN_URLS: this.relayUrls().join(','),
-        TURN_SECRET: SECRET,
-        TURN_TTL_S: String(this.ttl),
+        ...(this.relays > 0 && { TURN_URLS: this.relayUrls().join(','), TURN_SECRET: SECRET, TURN_TTL_S: String(this.ttl) }),
       });
     }
   }
@@ -54,7 +52,7 @@ export class Services {
     for (let n = 0; n < this.relays; n++) {
       urls.push(`turn:${SERVER}:${3478 + n}?transport=udp`, `turn:${SERVER}:${3478 + n}?transport=tcp`);
     }
-    return urls.length > 0 ? urls : [];
+    return urls;
   }
 
   // The relay as it is shipped: its settings are those of deploy/, with the lab's addresses and secret.
@@ -74,6 +72,11 @@ export class Services {
     if (child.exitCode !== null || child.signalCode !== null) return;
     child.kill(signal);
     await once(child, 'exit');
+  }
+
+  // Every connection through the balancer ends with RST.
+  resetConnections() {
+    this.running.get('balancer').child.kill('SIGUSR1');
   }
 
   killServers() {

@@ -3,6 +3,7 @@
 use crate::channel;
 use crate::externs::{PeerConnectionExt, TransceiverExt};
 use crate::inbox::Inbox;
+use crate::js;
 use crate::listener::Listener;
 use crate::media::Media;
 use crate::screen::Screen;
@@ -137,6 +138,26 @@ impl Connections {
             for transceiver in transceivers(&connection.pc).filter(|one| kind_of(one) == MediaKind::Video) {
                 send_track(&transceiver, track.filter(|_| on));
             }
+        }
+    }
+
+    /// Sends this person a whole picture: an encoding that pauses begins anew with one.
+    pub(crate) fn refresh(&self, peer: PeerId, epoch: PcEpoch) {
+        let inner = self.0.borrow();
+        let Some(connection) = inner.connections.get(&(peer, epoch)) else { return };
+        let video = transceivers(&connection.pc).find(|one| kind_of(one) == MediaKind::Video);
+        if let Some(sender) = video.map(|video| video.sender()) {
+            wasm_bindgen_futures::spawn_local(async move {
+                for active in [false, true] {
+                    let parameters = sender.get_parameters();
+                    let encodings: js_sys::Array = js::get(&parameters, "encodings").unchecked_into();
+                    if encodings.length() == 0 {
+                        return;
+                    }
+                    let _ = js_sys::Reflect::set(&encodings.get(0), &"active".into(), &active.into());
+                    let _ = JsFuture::from(sender.set_parameters_with_parameters(&parameters)).await;
+                }
+            });
         }
     }
 

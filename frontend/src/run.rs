@@ -82,6 +82,7 @@ impl Browser {
                 let track = self.media().and_then(|media| media.track(MediaKind::Video));
                 self.connections.set_picture(peer, epoch, on, track.as_ref());
             }
+            Effect::Refresh(peer, epoch) => self.connections.refresh(peer, epoch),
             Effect::SendPeer(peer, epoch, text) => self.connections.send(peer, epoch, &text),
             Effect::Capture(capture) => self.media().map_or((), |media| media.capture(capture)),
             Effect::Release(kind) => self.media().map_or((), |media| media.release(kind)),

@@ -49,6 +49,7 @@ impl Session {
                 let pass = person.channel.ours;
                 let waiting = self.chat.waiting_ids();
                 let mut effects = self.to_page(peer, &PeerMsg::Greet { pass, waiting });
+                effects.extend(self.picture_state(peer));
                 if !self.can_store() {
                     effects.extend(self.pass_chat(&[peer], &self.chat.waiting_ids()));
                     let again = self.people.get_mut(&peer).map(|person| person.peer.resend(now)).unwrap_or_default();
@@ -92,6 +93,8 @@ impl Session {
                 }
                 self.expect(now, from)
             }
+            PeerMsg::Want { picture } => self.picture_wanted(from, picture),
+            PeerMsg::Sends { picture } => self.picture_sent(now, from, picture),
             PeerMsg::Chat { id, body, at } => {
                 self.heard_from_page(from, id, &body, at);
                 vec![]

@@ -43,6 +43,8 @@ pub enum Effect {
     SendPeer(PeerId, PcEpoch, String),
     /// Use these ICE servers and routes from the next gathering on.
     Configure(PeerId, PcEpoch, Vec<IceServer>, Route),
+    /// Send this person a whole picture now.
+    Refresh(PeerId, PcEpoch),
     /// Send our camera to this person, or no more.
     SetPicture(PeerId, PcEpoch, bool),
     /// Start microphone, camera or both and report each.

@@ -143,6 +143,8 @@ pub enum Intent {
     TileShown(Option<PeerId>),
     /// Try to reach the server now.
     TryNow,
+    /// Go on with sound alone, or have pictures again.
+    ToggleAudioOnly,
     /// Take a notice away.
     Dismiss(u64),
 }

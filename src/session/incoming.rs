@@ -151,6 +151,7 @@ impl Session {
     }
 
     fn resend_everything(&mut self, now: Millis) -> Vec<Effect> {
+        self.account.resent(u32::try_from(self.chat.sendable().len()).unwrap_or(u32::MAX));
         let mut effects = self.resend_chat(now);
         let peers: Vec<PeerId> = self.people.keys().copied().collect();
         for peer in peers {

@@ -9,6 +9,8 @@ mod incoming;
 mod keys;
 mod media;
 mod people;
+mod pictures;
+mod receipt;
 
 pub use effect::{Capture, Effect};
 pub use event::{ChannelEvent, Entrance, Event, Intent, Keepsake, MediaEvent, NetEvent, SocketEvent, Unsent};
@@ -22,11 +24,12 @@ use crate::recovery::RecoveryEvent;
 use crate::rng::Rng;
 use crate::speech::Speech;
 use crate::time::Millis;
-use crate::view::{CallView, LinkView, LobbyView, Notice, Phase};
+use crate::view::{CallView, Cause, LinkView, LobbyView, Notice, Phase, Receipt};
 use crate::wire::{ClientMsg, CloseCode, Hello, IceServer, Name, PROTOCOL_VERSION, PeerMsg, Resume, Token, encode};
 use chat::Chat;
 use media::Media;
 use people::Person;
+use receipt::Account;
 use std::collections::BTreeMap;
 
 /// The seat we hold, from the first `welcome` on.
@@ -75,6 +78,10 @@ pub struct Session {
     rng: Rng,
     /// When the last event was.
     now: Millis,
+    /// The person goes on with sound alone.
+    audio_only: bool,
+    account: Account,
+    receipt: Option<Receipt>,
 }
 
 impl Session {
@@ -111,6 +118,9 @@ impl Session {
             utc_offset_min: 0,
             rng,
             now: Millis::ZERO,
+            audio_only: false,
+            account: Account::default(),
+            receipt: None,
         }
     }
 
@@ -118,6 +128,7 @@ impl Session {
     #[must_use]
     pub fn handle(&mut self, now: Millis, event: Event) -> Vec<Effect> {
         self.now = now;
+        self.count(now);
         match event {
             Event::Entered(room, entrance) => self.entered(now, room, entrance),
             Event::Socket(epoch, event) => {
@@ -157,7 +168,20 @@ impl Session {
         let notices = self.notices.iter().map(|notice| notice.until);
         let chat = self.chat.next_deadline().filter(|_| self.link.is_online());
         let chat = chat.into_iter().chain(self.chat.history_deadline());
-        self.link.next_deadline().into_iter().chain(people).chain(notices).chain(chat).chain(self.seat_by).min()
+        // Between two attempts the seconds are counted.
+        let count = match self.link.state() {
+            LinkState::Waiting { until } => Some(self.now.plus(until.since(self.now) % 1_000).max(self.now.plus(1))),
+            _ => None,
+        };
+        self.link
+            .next_deadline()
+            .into_iter()
+            .chain(count)
+            .chain(people)
+            .chain(notices)
+            .chain(chat)
+            .chain(self.seat_by)
+            .min()
     }
 
     /// What the person sees now.
@@ -181,6 +205,8 @@ impl Session {
             devices: self.media.devices(),
             notices: self.notices.clone(),
             announcement: self.announcement.clone(),
+            audio_only: self.audio_only,
+            receipt: self.receipt.clone(),
         }
     }
 
@@ -196,15 +222,25 @@ impl Session {
         self.people.values().map(|person| person.peer.unacked()).max().unwrap_or(0)
     }
 
-    const fn link_view(&self) -> LinkView {
+    pub(super) fn link_view(&self) -> LinkView {
+        let attempt = self.link.attempt();
+        let cause = if self.people.values().any(|person| person.peer.recovery().is_healthy()) {
+            Cause::Server
+        } else if self.people.is_empty() {
+            Cause::Unknown
+        } else {
+            Cause::Network
+        };
         match self.link.state() {
             LinkState::Online { .. } => LinkView::Online,
             LinkState::Idle => LinkView::Connecting,
             LinkState::Opening { .. } | LinkState::Greeting { .. } if self.link.attempt() == 0 => LinkView::Connecting,
-            LinkState::Opening { .. }
-            | LinkState::Greeting { .. }
-            | LinkState::Waiting { .. }
-            | LinkState::Stopped(_) => LinkView::Offline { attempt: self.link.attempt() },
+            LinkState::Waiting { until } => {
+                LinkView::Offline { attempt, next_s: Some(until.since(self.now).div_ceil(1_000)), cause }
+            }
+            LinkState::Opening { .. } | LinkState::Greeting { .. } | LinkState::Stopped(_) => {
+                LinkView::Offline { attempt, next_s: None, cause }
+            }
         }
     }
 
@@ -277,6 +313,7 @@ impl Session {
             Intent::LinkCopied(false) => self.notify(now, "Copy the address from the address bar and send it."),
             Intent::TileShown(who) => vec![Effect::Attach(who)],
             Intent::TryNow => self.link(now, LinkEvent::TryNow),
+            Intent::ToggleAudioOnly => self.toggle_audio_only(now),
             Intent::Dismiss(id) => {
                 self.notices.retain(|notice| notice.id != id);
                 vec![]
@@ -329,6 +366,7 @@ impl Session {
 
     /// Ends the call on this page: devices are freed, connections and the seat are dropped.
     fn end(&mut self, now: Millis, phase: Phase) -> Vec<Effect> {
+        self.settle(now);
         let mut effects = self.drop_people();
         effects.extend(self.link(now, LinkEvent::Stop));
         effects.extend(self.media.stop());

@@ -1,6 +1,7 @@
 //! The other people: who is here, how their connection is, who speaks.
 
 use super::between::Channel;
+use super::pictures::Pictures;
 use super::{Effect, Session};
 use crate::id::{Offset, PcEpoch, PeerId};
 use crate::inbox::Arrival;
@@ -23,6 +24,7 @@ pub(super) struct Person {
     pub(super) voice: Speech,
     pub(super) peer: Peer,
     pub(super) channel: Channel,
+    pub(super) pictures: Pictures,
     /// They told us that they left; the log does not know it yet.
     pub(super) gone: bool,
 }
@@ -38,7 +40,7 @@ impl Person {
 
     fn media_path(&self) -> MediaPath {
         match (self.peer.path(), self.here) {
-            (Path::Connected, _) if !self.peer.recovery().sends_picture() => MediaPath::Audio,
+            (Path::Connected, _) if !self.pictures.sent || !self.peer.recovery().sends_picture() => MediaPath::Audio,
             (Path::Connected, _) => MediaPath::Live,
             (Path::Awaiting | Path::Connecting | Path::Troubled, true) => MediaPath::Recovering,
             (Path::Awaiting | Path::Connecting | Path::Troubled, false) => MediaPath::Lost,
@@ -83,8 +85,9 @@ impl Session {
             let nothing = peer.recover(now, event);
             debug_assert!(nothing.is_empty(), "there is no connection yet");
         }
-        let (voice, channel) = (Speech::default(), Channel::new(now, &mut self.rng));
-        self.people.insert(seat.peer, Person { name, media, here, joined, voice, peer, channel, gone: false });
+        let (voice, channel, pictures) = (Speech::default(), Channel::new(now, &mut self.rng), Pictures::default());
+        self.people
+            .insert(seat.peer, Person { name, media, here, joined, voice, peer, channel, pictures, gone: false });
         true
     }
 
@@ -92,6 +95,7 @@ impl Session {
     pub(super) fn expect(&mut self, now: Millis, peer: PeerId) -> Vec<Effect> {
         let Some(person) = self.people.get_mut(&peer) else { return vec![] };
         let MediaState { audio, video } = person.media;
+        let video = video && person.pictures.sent && !self.audio_only;
         let effects = person.peer.recover(now, RecoveryEvent::Expect(audio || video, video));
         self.run_peer(peer, effects)
     }
@@ -271,7 +275,8 @@ impl Session {
                     let ice = self.seat.as_ref().map(|seat| seat.ice.clone()).unwrap_or_default();
                     out.push(Effect::Configure(peer, epoch, ice, route));
                 }
-                PeerEffect::SetPicture(epoch, on) => out.push(Effect::SetPicture(peer, epoch, on)),
+                PeerEffect::SetPicture => out.extend(self.update_pictures()),
+                PeerEffect::Refresh(epoch) => out.push(Effect::Refresh(peer, epoch)),
                 PeerEffect::Close(epoch) => out.push(Effect::ClosePc(peer, epoch)),
                 PeerEffect::CreateOffer(epoch, restart) => out.push(Effect::CreateOffer(peer, epoch, restart)),
                 PeerEffect::ApplyOffer(epoch, sdp) => out.push(Effect::ApplyOffer(peer, epoch, sdp)),

@@ -2,11 +2,13 @@
 
 mod chat;
 mod devices;
+mod receipt;
 mod tiles;
 mod words;
 
 pub use chat::{ChatLine, ChatStatus, Earlier};
 pub use devices::{Device, DeviceState, Devices, MediaKind, MediaProblem};
+pub use receipt::{Interruption, Receipt};
 pub use tiles::{MediaPath, TileView};
 
 use crate::id::{PeerId, RoomId};
@@ -44,7 +46,22 @@ pub enum LinkView {
     Offline {
         /// Attempts so far.
         attempt: u32,
+        /// Whole seconds until the next one; none while one is under way.
+        next_s: Option<u64>,
+        /// What is wrong, as far as one can tell.
+        cause: Cause,
     },
+}
+
+/// What is wrong when the server is not reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// The server: others are reached.
+    Server,
+    /// The own network: nobody is reached.
+    Network,
+    /// There is nobody else to tell by.
+    Unknown,
 }
 
 impl LinkView {
@@ -145,6 +162,10 @@ pub struct CallView {
     pub notices: Vec<Notice>,
     /// The newest sentence for screen readers, with a counter that makes each one new.
     pub announcement: (u64, String),
+    /// The person goes on with sound alone.
+    pub audio_only: bool,
+    /// What happened in the call that is over.
+    pub receipt: Option<Receipt>,
 }
 
 impl CallView {
@@ -178,12 +199,22 @@ impl CallView {
     pub fn link_banner(&self) -> String {
         match (self.phase, self.link) {
             (Phase::InCall, LinkView::Offline { .. } | LinkView::Connecting) => {
+                let (cause, next_s) = match self.link {
+                    LinkView::Offline { cause, next_s, .. } => (cause, next_s),
+                    LinkView::Connecting | LinkView::Online => (Cause::Unknown, None),
+                };
+                let what = match cause {
+                    Cause::Server => "The server does not answer. The call goes on.",
+                    Cause::Network => "Your network is gone, bringing you back.",
+                    Cause::Unknown => "Reconnecting to the server.",
+                };
+                let next = next_s.filter(|s| *s >= 2).map_or(String::new(), |s| format!(" Next try in {s} s."));
                 let waiting = match self.pending() {
                     0 => String::new(),
                     1 => " Your message is kept.".into(),
                     n => format!(" Your {n} messages are kept."),
                 };
-                format!("Reconnecting to the server. The call goes on.{waiting}")
+                format!("{what}{waiting}{next}")
             }
             _ => String::new(),
         }

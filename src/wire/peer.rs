@@ -38,6 +38,16 @@ pub enum PeerMsg {
         /// How they are now.
         media: MediaState,
     },
+    /// Whether I want your pictures.
+    Want {
+        /// False for sound alone.
+        picture: bool,
+    },
+    /// Whether I send you pictures while my camera is on.
+    Sends {
+        /// False while our path does not carry them, or you do not want them.
+        picture: bool,
+    },
     /// A message of mine that is not stored yet.
     Chat {
         /// Its id; it will be stored under the same.
@@ -75,7 +85,9 @@ impl PeerMsg {
     pub const fn can_be_carried(&self) -> bool {
         match self {
             Self::Signal { .. } | Self::SignalAck { .. } | Self::State { .. } | Self::Chat { .. } | Self::Leave => true,
-            Self::Greet { .. } | Self::Carry { .. } | Self::Carried { .. } => false,
+            Self::Greet { .. } | Self::Want { .. } | Self::Sends { .. } | Self::Carry { .. } | Self::Carried { .. } => {
+                false
+            }
         }
     }
 }

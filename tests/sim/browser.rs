@@ -95,7 +95,8 @@ impl World {
                     self.schedule(ms, Due::OnChannel(client, me, peer, epoch, text));
                 }
             }
-            Effect::Release(_)
+            Effect::Refresh(..)
+            | Effect::Release(_)
             | Effect::Unmute
             | Effect::Mute
             | Effect::SetSpeaker(_)

@@ -15,6 +15,7 @@ pub(crate) fn Controls() -> impl IntoView {
     let chat_open = call.part(|view| view.chat_open);
     let help_open = call.part(|view| view.help_open);
     let unread = call.part(|view| view.unread);
+    let audio_only = call.part(|view| view.audio_only);
     let chat_label = move || match (chat_open(), unread()) {
         (true, _) => "Close chat".to_owned(),
         (false, 0) => "Open chat".to_owned(),
@@ -65,6 +66,14 @@ pub(crate) fn Controls() -> impl IntoView {
                     </button>
                 </div>
                 <DeviceList />
+                <label class="check">
+                    <input
+                        type="checkbox"
+                        prop:checked=audio_only
+                        on:change=move |_| call.send(Intent::ToggleAudioOnly)
+                    />
+                    "Audio only: no pictures in either direction"
+                </label>
             </div>
         </div>
     }

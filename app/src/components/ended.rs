@@ -4,7 +4,7 @@ use super::header::Header;
 use crate::call::use_call;
 use holdfast::RoomId;
 use holdfast::session::Intent;
-use holdfast::view::Phase;
+use holdfast::view::{Phase, Receipt};
 use holdfast::wire::CloseCode;
 use leptos::prelude::*;
 
@@ -15,12 +15,14 @@ pub(crate) fn Ended(room: RoomId) -> impl IntoView {
     let why = call.part(|view| view.ending().unwrap_or_default());
     let name = call.part(|view| view.me.name.clone());
     let outdated = call.part(|view| view.phase == Phase::Ended(CloseCode::Version));
+    let receipt = call.memo(|view| view.receipt.clone());
     let path = format!("/r/{room}");
     view! {
         <div class="lobby">
             <Header />
             <main class="ended">
                 <h1>{why}</h1>
+                {move || receipt.get().map(|receipt| view! { <Account receipt /> })}
                 <div class="ended-actions">
                     <Show
                         when=outdated
@@ -38,5 +40,17 @@ pub(crate) fn Ended(room: RoomId) -> impl IntoView {
                 </div>
             </main>
         </div>
+    }
+}
+
+/// What happened in the call.
+#[component]
+fn Account(receipt: Receipt) -> impl IntoView {
+    let lines = receipt.lines().into_iter().map(|line| view! { <li>{line}</li> }).collect_view();
+    view! {
+        <section class="receipt" aria-label="How the call went">
+            <ul>{lines}</ul>
+            <a href=receipt.file() download="call.json">"Save as a file"</a>
+        </section>
     }
 }

@@ -40,12 +40,17 @@ fn Stage() -> impl IntoView {
     let people = call.part(|view| view.people().to_string());
     let alone = move || peers.read().is_empty();
     let banner = call.part(CallView::link_banner);
+    let audio_only = call.part(|view| view.audio_only);
     view! {
         <section class="stage" aria-label="People">
             <Show when=move || !banner().is_empty()>
-                <div class="banner">
+                <div class="banner" data-banner="">
                     <span>{banner}</span>
                     <button type="button" on:click=move |_| call.send(Intent::TryNow)>"Try now"</button>
+                    <button type="button" on:click=move |_| call.send(Intent::ToggleAudioOnly)>
+                        {move || if audio_only() { "Pictures too" } else { "Audio only" }}
+                    </button>
+                    <button type="button" on:click=move |_| call.send(Intent::Leave)>"Leave"</button>
                 </div>
             </Show>
             <Show when=alone>

@@ -37,9 +37,12 @@ pub(crate) fn Tile(peer: PeerId) -> impl IntoView {
             <div class="tile-face" aria-hidden="true"><span>{move || initials(&name())}</span></div>
             <video id=video_id(Some(peer)) autoplay playsinline aria-label=move || format!("{}'s picture", name())></video>
             <Show when=move || !trouble().is_empty()>
-                <p class="tile-trouble">{trouble}</p>
+                <p class="tile-trouble" data-trouble="">{trouble}</p>
             </Show>
             <Label name=Signal::derive(name) muted=Signal::derive(move || with(|tile| !tile.audio)) />
+            <Show when=move || with(|tile| tile.relayed == Some(true))>
+                <span class="tile-route" title="The media goes through a relay.">"via relay"</span>
+            </Show>
         </article>
     }
 }
