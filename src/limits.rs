@@ -75,6 +75,10 @@ impl Limits {
     pub const HURRY_MS: u64 = 6_000;
     /// No picture for this long, while sound comes, is worth saying.
     pub const BLIND_AFTER_MS: u64 = 2_000;
+    /// After this long without a picture, while sound comes, a whole one is asked for.
+    pub const ASK_PICTURE_MS: u64 = 600;
+    /// And again this often.
+    pub const ASK_PICTURE_EVERY_MS: u64 = 1_000;
     /// An ICE restart that did not help by then is followed by the next rung.
     pub const RESTART_WITHIN_MS: u64 = 4_000;
     /// A path that was healthy for this long has nothing to remember.
@@ -99,6 +103,8 @@ impl Limits {
     pub const CARRIERS: usize = 2;
     /// Messages kept of which only their author's page has told; at the limit the oldest goes.
     pub const CHAT_HEARD: usize = 200;
+    /// How deep lists and objects of a message may be nested.
+    pub const MESSAGE_DEPTH: usize = 64;
     /// Signals to one peer that wait for their acknowledgement; at the limit the stream starts anew.
     pub const SIGNALS_UNACKED: usize = 128;
     /// Unacknowledged signals are sent again after this long.

@@ -118,6 +118,8 @@ impl Rtt {
 #[derive(Clone, Debug)]
 pub struct Link {
     state: LinkState,
+    /// Without a heartbeat.
+    plain: bool,
     rtt: Rtt,
     epoch: SocketEpoch,
     attempt: u32,
@@ -128,7 +130,19 @@ impl Link {
     /// A link that was not started; `rng` is used for jitter only.
     #[must_use]
     pub const fn new(rng: Rng) -> Self {
-        Self { state: LinkState::Idle, rtt: Rtt::UNKNOWN, epoch: SocketEpoch::from_number(0), attempt: 0, rng }
+        Self {
+            state: LinkState::Idle,
+            plain: false,
+            rtt: Rtt::UNKNOWN,
+            epoch: SocketEpoch::from_number(0),
+            attempt: 0,
+            rng,
+        }
+    }
+
+    /// From now on only what the browser says of the socket counts, as in clients without a heartbeat.
+    pub const fn be_plain(&mut self) {
+        self.plain = true;
     }
 
     /// Where it stands.
@@ -162,7 +176,8 @@ impl Link {
             LinkState::Idle | LinkState::Stopped(_) => None,
             LinkState::Opening { until } | LinkState::Greeting { until } | LinkState::Waiting { until } => Some(until),
             LinkState::Online { heard, pinged, doubted, .. } => {
-                let dead = heard.plus(self.rtt.dead_after_ms());
+                let dead_ms = if self.plain { u64::MAX >> 1 } else { self.rtt.dead_after_ms() };
+                let dead = heard.plus(dead_ms);
                 [pinged.plus(Limits::PING_EVERY_MS), doubted.unwrap_or(dead), dead].into_iter().min()
             }
         }
@@ -172,6 +187,7 @@ impl Link {
     #[must_use]
     pub fn handle(&mut self, now: Millis, event: LinkEvent) -> Vec<LinkEffect> {
         match event {
+            LinkEvent::TryNow | LinkEvent::Doubt if self.plain => vec![],
             LinkEvent::Start => match self.state {
                 LinkState::Idle | LinkState::Stopped(_) => {
                     self.attempt = 0;
@@ -291,7 +307,9 @@ impl Link {
                 }
                 effects
             }
-            LinkState::Online { heard, .. } if now.since(heard) >= self.rtt.dead_after_ms() => self.give_up_socket(now),
+            LinkState::Online { heard, .. } if !self.plain && now.since(heard) >= self.rtt.dead_after_ms() => {
+                self.give_up_socket(now)
+            }
             LinkState::Online { pinged, .. } if now.since(pinged) >= Limits::PING_EVERY_MS => self.ping(now),
             LinkState::Idle
             | LinkState::Opening { .. }

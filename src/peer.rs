@@ -66,6 +66,8 @@ pub enum PeerEffect {
     SetPicture,
     /// Send a whole picture now.
     Refresh(PcEpoch),
+    /// Ask them for one.
+    AskPicture,
     /// Send a signal under this stream and number.
     Send {
         /// Our numbering.
@@ -90,8 +92,8 @@ pub struct Peer {
     manners: Manners,
     epoch: PcEpoch,
     negotiation: Negotiation,
-    /// Until then their first offer is waited for.
-    awaiting: Option<Millis>,
+    /// Until then their first offer is waited for; none once there is a connection.
+    offer_by: Option<Millis>,
     recovery: Recovery,
     /// Which numbering both directions use: both sides take up the higher one, and then count from 1.
     stream: u64,
@@ -112,7 +114,7 @@ impl Peer {
             manners,
             epoch: PcEpoch::from_number(base.as_unix()),
             negotiation: Negotiation::new(manners),
-            awaiting: Some(now.plus(Limits::PC_FOLLOWER_EXTRA_MS)),
+            offer_by: Some(now.plus(Limits::PC_FOLLOWER_EXTRA_MS)),
             recovery: Recovery::new(manners == Manners::Impolite),
             stream: base.as_unix(),
             sent: 0,
@@ -125,7 +127,7 @@ impl Peer {
     /// Where the media path stands.
     #[must_use]
     pub const fn path(&self) -> Path {
-        match (self.awaiting.is_some(), self.recovery.is_healthy(), self.recovery.wrong_since()) {
+        match (self.offer_by.is_some(), self.recovery.is_healthy(), self.recovery.wrong_since()) {
             (true, ..) => Path::Awaiting,
             (false, true, _) => Path::Connected,
             (false, false, Some(_)) => Path::Troubled,
@@ -137,6 +139,11 @@ impl Peer {
     #[must_use]
     pub const fn recovery(&self) -> &Recovery {
         &self.recovery
+    }
+
+    /// Repairs nothing before the browser gives up, as clients without a ladder do.
+    pub const fn be_plain(&mut self) {
+        self.recovery.be_plain();
     }
 
     /// The epoch of the newest connection.
@@ -154,7 +161,7 @@ impl Peer {
     /// When to call [`Peer::tick`].
     #[must_use]
     pub fn next_deadline(&self) -> Option<Millis> {
-        self.awaiting.into_iter().chain(self.recovery.next_deadline()).chain(self.resend_at).min()
+        self.offer_by.into_iter().chain(self.recovery.next_deadline()).chain(self.resend_at).min()
     }
 
     /// Makes the first connection and offers.
@@ -204,6 +211,7 @@ impl Peer {
                 RecoveryEffect::Route(route) => effects.push(PeerEffect::SetRoute(self.epoch, route)),
                 RecoveryEffect::Picture(_) => effects.push(PeerEffect::SetPicture),
                 RecoveryEffect::Refresh => effects.push(PeerEffect::Refresh(self.epoch)),
+                RecoveryEffect::AskPicture => effects.push(PeerEffect::AskPicture),
             }
         }
         effects
@@ -263,7 +271,7 @@ impl Peer {
         if self.resend_at.is_some_and(|at| now >= at) {
             effects.extend(self.resend(now));
         }
-        if self.awaiting.is_some_and(|until| now >= until) {
+        if self.offer_by.is_some_and(|until| now >= until) {
             effects.extend(self.call(now));
         }
         effects.extend(self.recover(now, RecoveryEvent::Tick));
@@ -273,7 +281,7 @@ impl Peer {
     /// Drops the connection, because the person left.
     #[must_use]
     pub fn close(&mut self) -> Vec<PeerEffect> {
-        if self.awaiting.is_some() { vec![] } else { vec![PeerEffect::Close(self.epoch)] }
+        if self.offer_by.is_some() { vec![] } else { vec![PeerEffect::Close(self.epoch)] }
     }
 
     fn leads(&self) -> bool {
@@ -291,7 +299,7 @@ impl Peer {
     /// Replaces the connection by one of a higher epoch.
     fn renew(&mut self, now: Millis, epoch: PcEpoch, close_old: bool) -> Vec<PeerEffect> {
         let mut effects = if close_old { self.close() } else { vec![] };
-        (self.epoch, self.awaiting) = (epoch, None);
+        (self.epoch, self.offer_by) = (epoch, None);
         self.negotiation = Negotiation::new(self.manners);
         effects.push(PeerEffect::Open(epoch, self.recovery.route()));
         effects.extend(self.recover(now, RecoveryEvent::Opened));
@@ -306,7 +314,7 @@ impl Peer {
         match signal {
             Signal::Offer { round, sdp, .. } => {
                 let mut effects = vec![];
-                if epoch > self.epoch || self.awaiting.is_some() {
+                if epoch > self.epoch || self.offer_by.is_some() {
                     effects.extend(self.renew(now, epoch, true));
                 }
                 effects.extend(self.negotiate(now, NegotiationEvent::RemoteOffer(round, sdp)));

@@ -23,7 +23,7 @@ export class Person {
     this.context ??= await this.browser.newContext({ permissions: ['camera', 'microphone'], viewport: { width: 640, height: 480 } });
     this.page = await this.context.newPage();
     await this.page.addInitScript(probe);
-    const more = this.plain ? '&plain=1' : '';
+    const more = this.plain ? '&debug=1&plain=1' : '';
     this.opened = Date.now();
     await this.page.goto(`${URL_OF_LAB}/r/${room}?name=${this.name}&join=1${more}`);
   }

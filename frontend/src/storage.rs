@@ -31,8 +31,14 @@ pub fn recall(room: &RoomId, name: String, join: bool) -> Entrance {
         keepsake: kept.and_then(|text| decode::<Keepsake>(&text).ok()),
         unsent: vec![],
         utc_offset_min: clock::utc_offset_min(),
+        plain: asks_for("debug") && asks_for("plain"),
         barred: barred(),
     }
+}
+
+/// Whether the page's address has `name=1`.
+fn asks_for(name: &str) -> bool {
+    crate::address().query.get(name).as_deref() == Some("1")
 }
 
 /// Why this page can never open a camera or microphone.

@@ -44,6 +44,7 @@ impl Session {
             return vec![]; // Of a connection we already replaced.
         };
         match event {
+            ChannelEvent::Opened | ChannelEvent::Text(_) if self.plain => vec![],
             ChannelEvent::Opened => {
                 person.channel.open = Some(epoch);
                 let pass = person.channel.ours;
@@ -92,6 +93,10 @@ impl Session {
                     person.media = media;
                 }
                 self.expect(now, from)
+            }
+            PeerMsg::Refresh => {
+                let epoch = self.people.get(&from).map(|person| person.peer.epoch());
+                epoch.map(|epoch| Effect::Refresh(from, epoch)).into_iter().collect()
             }
             PeerMsg::Want { picture } => self.picture_wanted(from, picture),
             PeerMsg::Sends { picture } => self.picture_sent(now, from, picture),

@@ -48,6 +48,8 @@ pub struct Entrance {
     pub unsent: Vec<Unsent>,
     /// Minutes by which the person's clock is ahead of UTC.
     pub utc_offset_min: i32,
+    /// Do without what Holdfast is for, to see the difference: no ladder, no heartbeat, no channel from page to page.
+    pub plain: bool,
     /// Set when this page can never open a camera or microphone.
     pub barred: Option<MediaProblem>,
 }

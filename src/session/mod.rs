@@ -80,6 +80,7 @@ pub struct Session {
     now: Millis,
     /// The person goes on with sound alone.
     audio_only: bool,
+    plain: bool,
     account: Account,
     receipt: Option<Receipt>,
 }
@@ -119,6 +120,7 @@ impl Session {
             rng,
             now: Millis::ZERO,
             audio_only: false,
+            plain: false,
             account: Account::default(),
             receipt: None,
         }
@@ -249,6 +251,10 @@ impl Session {
         (self.name, self.utc_offset_min) = (entrance.name, entrance.utc_offset_min);
         self.media.set_barred(entrance.barred);
         self.chat.restore(entrance.unsent);
+        self.plain = entrance.plain;
+        if self.plain {
+            self.link.be_plain();
+        }
         let mut join = entrance.join && Name::new(&self.name).is_ok();
         if let Some(kept) = entrance.keepsake {
             // A reload comes back without a click, to the same seat, with what was switched off still off.

@@ -12,7 +12,7 @@ use crate::recovery::RecoveryEvent;
 use crate::speech::Speech;
 use crate::time::Millis;
 use crate::view::{MediaPath, Phase, TileView};
-use crate::wire::{ClientMsg, Entry, LeaveReason, MediaState, Name, Seat, Signal};
+use crate::wire::{ClientMsg, Entry, LeaveReason, MediaState, Name, PeerMsg, Seat, Signal};
 
 /// Somebody else in the room.
 #[derive(Debug)]
@@ -78,6 +78,9 @@ impl Session {
             return false;
         }
         let mut peer = Peer::new(now, me, seat.peer, base);
+        if self.plain {
+            peer.be_plain();
+        }
         let Seat { name, media, here, joined, .. } = seat;
         for event in
             [RecoveryEvent::Relays(self.has_relay()), RecoveryEvent::Expect(media.audio || media.video, media.video)]
@@ -247,12 +250,15 @@ impl Session {
 
     pub(super) fn rtc(&mut self, now: Millis, peer: PeerId, epoch: PcEpoch, event: RtcEvent) -> Vec<Effect> {
         let Some(person) = self.people.get_mut(&peer) else { return vec![] };
-        let was_well = person.peer.recovery().wrong_since().is_none();
+        let was_wrong = person.peer.recovery().wrong_since().is_some();
         let effects = person.peer.rtc(now, epoch, event);
-        let fell_ill = was_well && person.peer.recovery().wrong_since().is_some();
+        let is_wrong = person.peer.recovery().wrong_since().is_some();
         let mut effects = self.run_peer(peer, effects);
-        if fell_ill {
-            effects.extend(self.link(now, LinkEvent::Doubt));
+        match (was_wrong, is_wrong) {
+            (false, true) => effects.extend(self.link(now, LinkEvent::Doubt)),
+            // The network is back, whether or not the browser says so.
+            (true, false) if !self.link.is_online() => effects.extend(self.link(now, LinkEvent::TryNow)),
+            (true, false | true) | (false, false) => {}
         }
         effects
     }
@@ -276,6 +282,7 @@ impl Session {
                     out.push(Effect::Configure(peer, epoch, ice, route));
                 }
                 PeerEffect::SetPicture => out.extend(self.update_pictures()),
+                PeerEffect::AskPicture => out.extend(self.to_page(peer, &PeerMsg::Refresh)),
                 PeerEffect::Refresh(epoch) => out.push(Effect::Refresh(peer, epoch)),
                 PeerEffect::Close(epoch) => out.push(Effect::ClosePc(peer, epoch)),
                 PeerEffect::CreateOffer(epoch, restart) => out.push(Effect::CreateOffer(peer, epoch, restart)),

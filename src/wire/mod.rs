@@ -20,6 +20,7 @@ pub use text::{Body, Name, Sdp, TextError, Token};
 use crate::id::{ChatId, Offset, PeerId, RoomId};
 use crate::limits::Limits;
 use crate::time::Millis;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 /// The version both sides must speak. A server that speaks another one closes with [`CloseCode::Version`].
@@ -352,11 +353,33 @@ impl DecodeError {
 ///
 /// # Errors
 /// [`DecodeError`] when the text is too long or is not exactly one well-formed message within its bounds.
-pub fn decode<'a, M: Deserialize<'a>>(text: &'a str) -> Result<M, DecodeError> {
+pub fn decode<M: DeserializeOwned>(text: &str) -> Result<M, DecodeError> {
     if text.len() > Limits::FRAME_BYTES {
         return Err(DecodeError::TooLong);
     }
-    serde_json::from_str(text).map_err(|_| DecodeError::Malformed)
+    if is_too_deep(text) {
+        return Err(DecodeError::Malformed);
+    }
+    // The small reader: its errors are numbers, and so a page need not carry the means to word them.
+    let mut unescaped = vec![0; text.len()];
+    let (message, end) = serde_json_core::from_str_escaped(text, &mut unescaped).map_err(|_| DecodeError::Malformed)?;
+    if text[end..].trim().is_empty() { Ok(message) } else { Err(DecodeError::Malformed) }
+}
+
+/// Whether lists and objects are nested deeper than any message is: the reader follows them by recursion.
+fn is_too_deep(text: &str) -> bool {
+    let (mut depth, mut quoted, mut escaped) = (0_usize, false, false);
+    text.bytes().any(|byte| {
+        match (byte, quoted) {
+            (_, true) if escaped => escaped = false,
+            (b'\\', true) => escaped = true,
+            (b'"', _) => quoted = !quoted,
+            (b'{' | b'[', false) => depth += 1,
+            (b'}' | b']', false) => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        depth > Limits::MESSAGE_DEPTH
+    })
 }
 
 /// Writes a message of either direction.

@@ -38,6 +38,8 @@ pub enum PeerMsg {
         /// How they are now.
         media: MediaState,
     },
+    /// I hear you and wait for a whole picture.
+    Refresh,
     /// Whether I want your pictures.
     Want {
         /// False for sound alone.
@@ -85,9 +87,12 @@ impl PeerMsg {
     pub const fn can_be_carried(&self) -> bool {
         match self {
             Self::Signal { .. } | Self::SignalAck { .. } | Self::State { .. } | Self::Chat { .. } | Self::Leave => true,
-            Self::Greet { .. } | Self::Want { .. } | Self::Sends { .. } | Self::Carry { .. } | Self::Carried { .. } => {
-                false
-            }
+            Self::Greet { .. }
+            | Self::Refresh
+            | Self::Want { .. }
+            | Self::Sends { .. }
+            | Self::Carry { .. }
+            | Self::Carried { .. } => false,
         }
     }
 }

@@ -3,109 +3,12 @@
 //! One machine a connection. It notices a loss by its own count of what arrives, not by waiting for the browser's
 //! 'failed', and it knows every state that can get stuck: never connected, disconnected, connected without media.
 
+mod event;
+
+pub use event::{Flow, RecoveryEffect, RecoveryEvent, Route, Rung};
+
 use crate::limits::Limits;
 use crate::time::Millis;
-
-/// How far up the ladder a connection is. What is above [`Rung::Rebuild`] stays in force until the path has been
-/// healthy for a while.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Rung {
-    /// Nothing was wrong lately.
-    #[default]
-    Clear,
-    /// Something is wrong; it may pass by itself.
-    Wait,
-    /// New ICE credentials and candidates for the same connection.
-    Restart,
-    /// A new connection.
-    Rebuild,
-    /// A new connection, over relays only.
-    RelayOnly,
-    /// A new connection without pictures.
-    AudioOnly,
-}
-
-impl Rung {
-    /// Its stable name.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Clear => "clear",
-            Self::Wait => "wait",
-            Self::Restart => "restart",
-            Self::Rebuild => "rebuild",
-            Self::RelayOnly => "relay_only",
-            Self::AudioOnly => "audio_only",
-        }
-    }
-}
-
-/// What arrived on a connection so far, as its statistics say.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Flow {
-    /// Bytes of sound and picture.
-    pub bytes: u64,
-    /// Pictures decoded.
-    pub frames: u64,
-    /// Whether the pair in use has a relay in it; none while there is no pair.
-    pub relayed: Option<bool>,
-}
-
-/// What happens to a media path.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RecoveryEvent {
-    /// A connection was made, by whichever side.
-    Opened,
-    /// The browser says that media can flow.
-    Connected,
-    /// The browser lost contact.
-    Disconnected,
-    /// The browser gave up.
-    Failed,
-    /// A restart was agreed on while the browser never left 'connected'.
-    Agreed,
-    /// What arrived so far.
-    Flowed(Flow),
-    /// Their statement of what they send: sound or picture, and picture.
-    Expect(bool, bool),
-    /// Our network is another one: waiting would be for nothing.
-    NetworkChanged,
-    /// The side that does not start restarts asks for one.
-    Asked,
-    /// A step of the negotiation failed: only a new connection helps.
-    Broken,
-    /// Whether there is a relay to go through.
-    Relays(bool),
-    /// The credentials of the relays were renewed.
-    Renewed,
-    /// Time has passed.
-    Tick,
-}
-
-/// What must be done for a media path.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RecoveryEffect {
-    /// Restart ICE, or ask the side that starts restarts to do it.
-    Restart,
-    /// Replace the connection.
-    Rebuild,
-    /// Use relays only from the next gathering on, or every route again.
-    Route(Route),
-    /// Send pictures again, or no more.
-    Picture(bool),
-    /// Media flows again: send a whole picture now, because the other side waits for one.
-    Refresh,
-}
-
-/// Which routes a connection may take.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Route {
-    /// Every one there is.
-    #[default]
-    Any,
-    /// Through relays only.
-    Relay,
-}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -124,6 +27,8 @@ enum State {
 pub struct Recovery {
     /// Whether this side starts restarts. The other one gives it time and steps in only if nothing happens.
     leads: bool,
+    /// Only the browser's 'failed' counts.
+    plain: bool,
     state: State,
     rung: Rung,
     /// Since when something is wrong.
@@ -140,8 +45,9 @@ pub struct Recovery {
     /// When bytes last came, and the first of the samples since then that brought none.
     moved: Millis,
     still: Option<Millis>,
-    /// When a picture last came.
+    /// When a picture last came, and when one was last asked for.
     seen: Millis,
+    asked: Millis,
     /// Until then a loss is not waited out.
     hurry_until: Millis,
     /// How long the path must be healthy before the next step down.
@@ -156,6 +62,7 @@ impl Recovery {
     pub const fn new(leads: bool) -> Self {
         Self {
             leads,
+            plain: false,
             state: State::Idle,
             rung: Rung::Clear,
             wrong_since: None,
@@ -170,10 +77,16 @@ impl Recovery {
             moved: Millis::ZERO,
             still: None,
             seen: Millis::ZERO,
+            asked: Millis::ZERO,
             hurry_until: Millis::ZERO,
             hold_ms: Limits::STEP_DOWN_AFTER_MS,
             stepped: None,
         }
+    }
+
+    /// From now on only what the browser says counts, as in clients without a ladder.
+    pub const fn be_plain(&mut self) {
+        self.plain = true;
     }
 
     /// How far up it is.
@@ -247,6 +160,9 @@ impl Recovery {
     #[must_use]
     pub fn handle(&mut self, now: Millis, event: RecoveryEvent) -> Vec<RecoveryEffect> {
         match event {
+            RecoveryEvent::Flowed(_) | RecoveryEvent::NetworkChanged | RecoveryEvent::Disconnected if self.plain => {
+                vec![]
+            }
             RecoveryEvent::Opened => {
                 (self.up, self.flow, self.still) = (false, Flow::default(), None);
                 (self.moved, self.seen) = (now, now);
@@ -350,7 +266,16 @@ impl Recovery {
         self.flow = flow;
         if came {
             (self.moved, self.still) = (now, None);
-            return if matches!(self.state, State::Trouble { .. }) { self.heal(now) } else { vec![] };
+            if matches!(self.state, State::Trouble { .. }) {
+                return self.heal(now);
+            }
+            // A decoder that waits for a whole picture asks for one every three seconds only.
+            let blind = now.since(self.seen) >= Limits::ASK_PICTURE_MS && self.is_healthy();
+            if blind && now.since(self.asked) >= Limits::ASK_PICTURE_EVERY_MS {
+                self.asked = now;
+                return vec![RecoveryEffect::AskPicture];
+            }
+            return vec![];
         }
         // Two samples without anything: a single late one may be the page's own sleep.
         let first = *self.still.get_or_insert(now);
@@ -459,178 +384,4 @@ impl Recovery {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const START: Millis = Millis::from_unix(1_000_000);
-
-    /// A path that is looked at four times a second.
-    struct Path {
-        ladder: Recovery,
-        now: Millis,
-        bytes: u64,
-        done: Vec<(u64, RecoveryEffect)>,
-        refreshed: usize,
-    }
-
-    impl Path {
-        fn up() -> Self {
-            let mut path = Self { ladder: Recovery::new(true), now: START, bytes: 0, done: vec![], refreshed: 0 };
-            path.event(RecoveryEvent::Relays(true));
-            path.event(RecoveryEvent::Opened);
-            path.event(RecoveryEvent::Connected);
-            path.run(2_000, true);
-            path
-        }
-
-        fn event(&mut self, event: RecoveryEvent) {
-            let at = self.now.since(START);
-            let effects = self.ladder.handle(self.now, event);
-            let told = effects.iter().filter(|effect| **effect != RecoveryEffect::Refresh);
-            self.done.extend(told.map(|effect| (at, *effect)));
-            self.refreshed += effects.iter().filter(|effect| **effect == RecoveryEffect::Refresh).count();
-            if effects.contains(&RecoveryEffect::Rebuild) {
-                self.bytes = 0;
-                self.event(RecoveryEvent::Opened);
-            }
-        }
-
-        fn run(&mut self, ms: u64, flows: bool) {
-            for _ in 0..ms / 250 {
-                self.now = self.now.plus(250);
-                self.bytes += u64::from(flows) * 1_000;
-                let flow = Flow { bytes: self.bytes, frames: self.bytes, relayed: Some(false) };
-                self.event(RecoveryEvent::Flowed(flow));
-                if self.ladder.next_deadline().is_some_and(|at| at <= self.now) {
-                    self.event(RecoveryEvent::Tick);
-                }
-            }
-        }
-
-        fn did(&mut self) -> Vec<RecoveryEffect> {
-            self.done.drain(..).map(|(_, effect)| effect).collect()
-        }
-    }
-
-    #[test]
-    fn four_seconds_of_silence_are_waited_out_and_shown() {
-        let mut path = Path::up();
-        path.run(2_000, false);
-        assert_eq!((path.ladder.rung(), path.ladder.wrong_since().is_some()), (Rung::Wait, true));
-        path.run(2_000, false);
-        path.run(1_000, true);
-        assert_eq!(path.did(), [], "no restart for what passes by itself");
-        assert_eq!(path.refreshed, 1, "but a whole picture, once");
-        assert!(path.ladder.is_healthy() && path.ladder.wrong_since().is_none());
-    }
-
-    #[test]
-    fn a_changed_network_is_not_waited_out() {
-        let mut path = Path::up();
-        path.event(RecoveryEvent::NetworkChanged);
-        path.run(1_500, false);
-        assert_eq!(path.did(), [RecoveryEffect::Restart]);
-        path.run(1_000, true);
-        assert!(path.ladder.is_healthy());
-    }
-
-    #[test]
-    fn the_ladder_climbs_rung_by_rung_until_something_helps() {
-        let mut path = Path::up();
-        let rungs: Vec<Rung> = (0..70)
-            .map(|_| {
-                path.run(1_000, false);
-                path.ladder.rung()
-            })
-            .collect();
-        assert!(rungs.is_sorted(), "it only climbs: {rungs:?}");
-        let restarts = vec![RecoveryEffect::Restart; usize::from(Limits::ICE_RESTARTS)];
-        let ladder = [
-            RecoveryEffect::Rebuild,
-            RecoveryEffect::Route(Route::Relay),
-            RecoveryEffect::Rebuild,
-            RecoveryEffect::Picture(false),
-            RecoveryEffect::Rebuild,
-            RecoveryEffect::Route(Route::Any),
-            RecoveryEffect::Rebuild,
-        ];
-        let did = path.did();
-        assert_eq!(did[..restarts.len()], restarts);
-        assert_eq!(did[restarts.len()..][..ladder.len()], ladder);
-    }
-
-    #[test]
-    fn it_comes_down_after_a_while_and_goes_back_up_at_once() {
-        let mut path = Path::up();
-        while path.ladder.rung() < Rung::RelayOnly {
-            path.run(1_000, false);
-        }
-        path.event(RecoveryEvent::Connected);
-        let _ = path.did();
-        path.run(Limits::STEP_DOWN_AFTER_MS - 500, true);
-        assert_eq!(path.did(), [], "not before it was healthy for a while");
-        path.run(1_000, true);
-        assert_eq!(path.did(), [RecoveryEffect::Route(Route::Any), RecoveryEffect::Restart]);
-        path.run(8_000, false);
-        assert_eq!(
-            path.did()[..2],
-            [RecoveryEffect::Route(Route::Relay), RecoveryEffect::Rebuild],
-            "back to what worked"
-        );
-        path.event(RecoveryEvent::Connected);
-        path.run(Limits::STEP_DOWN_AFTER_MS + 500, true);
-        assert_eq!(path.did(), [], "and the next try comes later");
-        path.run(Limits::STEP_DOWN_AFTER_MS, true);
-        assert_eq!(path.did(), [RecoveryEffect::Route(Route::Any), RecoveryEffect::Restart]);
-        path.run(Limits::SETTLED_AFTER_MS + 500, true);
-        assert_eq!(path.ladder.rung(), Rung::Clear);
-    }
-
-    #[test]
-    fn nothing_is_missed_where_nothing_is_sent() {
-        let mut path = Path::up();
-        path.event(RecoveryEvent::Expect(false, false));
-        path.run(60_000, false);
-        assert_eq!((path.did(), path.ladder.rung()), (vec![], Rung::Clear));
-        path.event(RecoveryEvent::Failed);
-        assert_eq!(path.did(), [RecoveryEffect::Restart], "but the browser's word counts");
-        path.event(RecoveryEvent::Connected);
-        assert!(path.ladder.is_healthy());
-    }
-
-    #[test]
-    fn a_page_that_slept_does_not_take_its_own_sleep_for_a_stall() {
-        let mut path = Path::up();
-        path.now = path.now.plus(60_000);
-        path.event(RecoveryEvent::Flowed(Flow { bytes: path.bytes, frames: 0, relayed: None }));
-        assert!(path.ladder.is_healthy(), "one sample says nothing");
-        path.run(1_000, true);
-        assert_eq!(path.did(), []);
-    }
-
-    #[test]
-    fn pictures_that_stop_while_sound_goes_on_are_noticed() {
-        let mut path = Path::up();
-        for n in 1..=20 {
-            path.now = path.now.plus(250);
-            path.event(RecoveryEvent::Flowed(Flow { bytes: 1_000_000 + n, frames: 1_000_000, relayed: None }));
-        }
-        let blind = path.ladder.blind_since(path.now).expect("no picture for five seconds");
-        assert!(path.now.since(blind) >= 4_500);
-        path.event(RecoveryEvent::Expect(true, false));
-        assert_eq!(path.ladder.blind_since(path.now), None, "a camera that is off sends none");
-    }
-
-    #[test]
-    fn the_other_side_gives_the_leading_one_time() {
-        let at = |leads: bool| {
-            let mut path = Path::up();
-            path.ladder.leads = leads;
-            while path.done.is_empty() {
-                path.run(250, false);
-            }
-            path.done[0].0
-        };
-        assert_eq!(at(false) - at(true), Limits::PC_FOLLOWER_EXTRA_MS);
-    }
-}
+mod tests;
