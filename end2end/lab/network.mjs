@@ -69,6 +69,11 @@ export class Network {
     return run('ip', 'netns', 'exec', this.ns(name), ...command);
   }
 
+  // Kills every process of an end.
+  killAll(name) {
+    for (const pid of run('ip', 'netns', 'pids', this.ns(name)).split('\n').filter(Boolean)) quiet('kill', '-9', pid);
+  }
+
   spawnIn(name, command, args, options = {}) {
     return spawn('ip', ['netns', 'exec', this.ns(name), command, ...args], options);
   }

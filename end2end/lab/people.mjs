@@ -19,13 +19,13 @@ export class Person {
     return person;
   }
 
-  async open(room) {
+  async open(room, join = true) {
     this.context ??= await this.browser.newContext({ permissions: ['camera', 'microphone'], viewport: { width: 640, height: 480 } });
     this.page = await this.context.newPage();
     await this.page.addInitScript(probe);
     const more = this.plain ? '&debug=1&plain=1' : '';
     this.opened = Date.now();
-    await this.page.goto(`${URL_OF_LAB}/r/${room}?name=${this.name}&join=1${more}`);
+    await this.page.goto(`${URL_OF_LAB}/r/${room}?name=${this.name}${join ? '&join=1' : ''}${more}`);
   }
 
   async sees(others, within = 20_000) {
@@ -60,6 +60,16 @@ export class Person {
     if (await open.isVisible()) await open.click();
     await this.page.getByRole('textbox', { name: 'Message' }).fill(text);
     await this.page.keyboard.press('Enter');
+  }
+
+  async join() {
+    await this.page.getByRole('button', { name: 'Join', exact: true }).click();
+  }
+
+  // The browser dies without a word, with everything in it.
+  async kill() {
+    this.network.killAll(this.at);
+    this.gone = true;
   }
 
   messages() {

@@ -19,6 +19,7 @@ const STEPS = {
   kill_relay: ({ services, step, run }) => services.kill(`relay${step.n}`).then(() => (run.canary += 1)),
   shape: ({ network, who, step }) => network.shape(who, step.up, step.down),
   say: ({ person, step }) => person.say(step.text),
+  join: ({ person }) => person.join(),
   kill_browser: ({ person, run }) => person.kill().then(() => (run.canary += 1)),
 };
 
@@ -33,7 +34,10 @@ export async function play(scenario, { times, plain = false, seed = 1, log = () 
     const runs = [];
     for (let n = 0; n < times; n++) {
       const room = `lab-${scenario.id.toLowerCase()}-${n}`;
-      if (n === 0 || scenario.fresh) await gather(people, room);
+      for (let who = 0; who < people.length; who++) {
+        if (people[who].gone) people[who] = await Person.start(network, who + 1, plain);
+      }
+      if (n === 0 || scenario.fresh) await gather(people, room, scenario.lobby ?? []);
       if (scenario.before) await act(scenario.before, { network, services, people });
       const run = await once(scenario, { network, services, people });
       runs.push(run);
@@ -48,12 +52,13 @@ export async function play(scenario, { times, plain = false, seed = 1, log = () 
   }
 }
 
-async function gather(people, room) {
+async function gather(people, room, lobby) {
+  const inside = people.filter((_, n) => !lobby.includes(n + 1));
   for (const person of people) {
     await person.page?.close();
-    await person.open(room);
+    await person.open(room, inside.includes(person));
   }
-  for (const person of people) await person.sees(people.length - 1);
+  for (const person of inside) await person.sees(inside.length - 1);
   await pause(2_500);
 }
 
@@ -89,17 +94,27 @@ async function once(scenario, context) {
     connections_made: worst((seen) => seen.made.filter((at) => at >= began).length),
     restarts: worst((seen) => seen.restarts.filter((at) => at >= began).length),
     noticed_ms: Math.min(...alive.map((seen) => (seen.link.find(([at, state]) => at > began && state !== 'online')?.[0] ?? ended) - began)),
+    badge_ms: Math.min(...alive.map((seen) => (seen.words.find(([at, text]) => at > began && text)?.[0] ?? ended) - began)),
+    gone_ms: Math.min(...alive.map((seen) => goneAt(seen.tiles, began) ?? ended)) - began,
     leaves: worst((seen) => leaves(seen.tiles, began)),
   };
-  const steady = alive.every((seen) => seen.link.at(-1)[1] === 'online' && frames(seen).some((times) => ended - times.at(-1) < 1_000));
+  const alone = alive.length === 1;
+  const steady = alive.every((seen) => seen.link.at(-1)[1] === 'online' && (alone || frames(seen).some((times) => ended - times.at(-1) < 1_000)));
   run.figures.healed = steady;
-  run.figures.canary = run.canary > 0 || scenario.canary === 'address';
+  run.figures.canary = run.canary > 0 || scenario.canary === 'none' || scenario.canary === 'address';
   if (scenario.messages) {
     const all = await Promise.all(people.map((person) => person.messages()));
     run.figures.messages_alike = all.every((one) => JSON.stringify(one) === JSON.stringify(all[0])) && all[0].length > 0;
   }
   if (scenario.relayed !== undefined) run.figures.relayed = await people[0].relayed();
   return run;
+}
+
+// When somebody was first seen to be gone.
+function goneAt(tiles, from) {
+  const count = (text) => (text ? text.split(' ').length : 0);
+  const before = count(tiles.filter(([at]) => at <= from).at(-1)?.[1]);
+  return tiles.find(([at, text]) => at > from && count(text) < before)?.[0];
 }
 
 // How often somebody was seen to leave.

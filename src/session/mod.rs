@@ -7,6 +7,7 @@ mod event;
 mod history;
 mod incoming;
 mod keys;
+mod linking;
 mod media;
 mod people;
 mod pictures;
@@ -19,13 +20,13 @@ pub use keys::{Key, SHORTCUTS, shortcut};
 use crate::id::{Offset, PeerId, RoomId};
 use crate::inbox::Inbox;
 use crate::limits::Limits;
-use crate::link::{Link, LinkEffect, LinkEvent, LinkState};
+use crate::link::{Link, LinkEvent, LinkState};
 use crate::recovery::RecoveryEvent;
 use crate::rng::Rng;
 use crate::speech::Speech;
 use crate::time::Millis;
-use crate::view::{CallView, Cause, LinkView, LobbyView, Notice, Phase, Receipt};
-use crate::wire::{ClientMsg, CloseCode, Hello, IceServer, Name, PROTOCOL_VERSION, PeerMsg, Resume, Token, encode};
+use crate::view::{CallView, LobbyView, Notice, Phase, Receipt};
+use crate::wire::{ClientMsg, CloseCode, IceServer, Name, PeerMsg, Token};
 use chat::Chat;
 use media::Media;
 use people::Person;
@@ -224,28 +225,6 @@ impl Session {
         self.people.values().map(|person| person.peer.unacked()).max().unwrap_or(0)
     }
 
-    pub(super) fn link_view(&self) -> LinkView {
-        let attempt = self.link.attempt();
-        let cause = if self.people.values().any(|person| person.peer.recovery().is_healthy()) {
-            Cause::Server
-        } else if self.people.is_empty() {
-            Cause::Unknown
-        } else {
-            Cause::Network
-        };
-        match self.link.state() {
-            LinkState::Online { .. } => LinkView::Online,
-            LinkState::Idle => LinkView::Connecting,
-            LinkState::Opening { .. } | LinkState::Greeting { .. } if self.link.attempt() == 0 => LinkView::Connecting,
-            LinkState::Waiting { until } => {
-                LinkView::Offline { attempt, next_s: Some(until.since(self.now).div_ceil(1_000)), cause }
-            }
-            LinkState::Opening { .. } | LinkState::Greeting { .. } | LinkState::Stopped(_) => {
-                LinkView::Offline { attempt, next_s: None, cause }
-            }
-        }
-    }
-
     fn entered(&mut self, now: Millis, room: RoomId, entrance: Entrance) -> Vec<Effect> {
         self.room = Some(room);
         (self.name, self.utc_offset_min) = (entrance.name, entrance.utc_offset_min);
@@ -382,71 +361,6 @@ impl Session {
         (self.log, self.inbox, self.greeted_for_seat) = (Offset::default(), Inbox::default(), false);
         self.chat.forget_stored();
         effects
-    }
-
-    fn link(&mut self, now: Millis, event: LinkEvent) -> Vec<Effect> {
-        let was_online = self.link.is_online();
-        let mut effects = vec![];
-        for effect in self.link.handle(now, event) {
-            match effect {
-                LinkEffect::Open(epoch) => effects.push(Effect::OpenSocket(epoch)),
-                LinkEffect::Close(epoch) => effects.push(Effect::CloseSocket(epoch)),
-                LinkEffect::Greet => effects.extend(self.greet(now)),
-                LinkEffect::Ping => effects.extend(self.send(&ClientMsg::Ping { n: now.as_unix() })),
-                LinkEffect::Lost => {
-                    (self.asked_range, self.seat_by) = (false, None);
-                    self.chat.history_failed();
-                    // What took the link may have taken the network with it.
-                    effects.extend(self.recover_all(now, RecoveryEvent::NetworkChanged));
-                    effects.extend(self.without_server(now));
-                    if self.phase == Phase::InCall {
-                        self.announce("The connection to the server dropped. The call goes on.");
-                    }
-                }
-            }
-        }
-        if let LinkState::Stopped(code) = self.link.state()
-            && code != CloseCode::Normal
-            && matches!(self.phase, Phase::Lobby | Phase::Joining | Phase::InCall)
-        {
-            effects.extend(self.end(now, Phase::Ended(code)));
-        }
-        if !was_online && self.link.is_online() && self.phase == Phase::InCall {
-            self.announce("Connected to the server again.");
-        }
-        effects
-    }
-
-    /// The first message of a socket: for a seat, or from the lobby.
-    fn greet(&mut self, now: Millis) -> Vec<Effect> {
-        let Some(room) = self.room.clone() else { return vec![] };
-        let msg = match (self.phase, Name::new(&self.name)) {
-            (Phase::Joining | Phase::InCall, Ok(name)) => {
-                self.greeted_for_seat = true;
-                self.seat_by = Some(now.plus(Limits::SEAT_WITHIN_MS));
-                let token = self.seat.as_ref().map(|seat| seat.token.clone()).or_else(|| self.kept_token.clone());
-                let after = Offset { epoch: self.log.epoch, seq: self.inbox.last() };
-                let resume = token.map(|token| Resume { token, after });
-                // By the clock, so that a page which does not know the last number still has a greater one.
-                self.claim = now.as_unix().max(self.claim + 1);
-                let (media, claim) = (self.media.state(), self.claim);
-                ClientMsg::Hello(Hello { version: PROTOCOL_VERSION, room, name, media, claim, resume })
-            }
-            _ => {
-                self.greeted_for_seat = false;
-                ClientMsg::Watch { version: PROTOCOL_VERSION, room }
-            }
-        };
-        self.put_on_wire(&msg)
-    }
-
-    /// Sends a message if the link is up; whoever needs it delivered keeps it in an outbox.
-    fn send(&self, msg: &ClientMsg) -> Vec<Effect> {
-        if self.link.is_online() { self.put_on_wire(msg) } else { vec![] }
-    }
-
-    fn put_on_wire(&self, msg: &ClientMsg) -> Vec<Effect> {
-        vec![Effect::SendText(self.link.epoch(), encode(msg))]
     }
 
     fn tick(&mut self, now: Millis) -> Vec<Effect> {
