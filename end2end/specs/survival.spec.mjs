@@ -142,3 +142,69 @@ test('a drained server asks for patience and ends in time', async ({ people }) =
   await ana.isIn();
   await own.stop();
 });
+
+test('chat and mute go from page to page while there is no server, and a receipt tells how the call went', async ({ people }) => {
+  const own = await Server.start();
+  const ana = await people('Ana', { at: own });
+  const bo = await people('Bo', { at: own });
+  await ana.sees('Bo');
+  await bo.openChat();
+  await own.signal('SIGKILL');
+  await expect(ana.main()).toHaveAttribute('data-link', 'offline');
+  await expect(bo.main()).toHaveAttribute('data-link', 'offline');
+  await ana.says('can you read this');
+  await expect(bo.messages()).toHaveText(['can you read this']);
+  await expect(bo.page.locator('[data-status="pending"]')).toHaveCount(1);
+  await ana.button('Mute microphone').click();
+  await expect(bo.tile('Ana')).toHaveAttribute('data-audio', 'off');
+  await own.run();
+  await ana.isIn();
+  await bo.isIn();
+  await expect(bo.page.locator('[data-status="stored"]')).toHaveCount(1);
+  await expect(bo.messages()).toHaveText(['can you read this']);
+  await ana.button('Leave').click();
+  const receipt = ana.page.getByRole('region', { name: 'How the call went' });
+  await expect(receipt).toContainText('The call took');
+  await expect(receipt).toContainText('The server');
+  const file = await receipt.getByRole('link', { name: 'Save as a file' }).getAttribute('href');
+  const told = JSON.parse(decodeURIComponent(file.split(',').slice(1).join(',')));
+  expect(told.interruptions).toBeGreaterThan(0);
+  await own.stop();
+});
+
+test('sound alone: pictures stop in both directions and come back', async ({ people }) => {
+  const ana = await people('Ana');
+  const bo = await people('Bo');
+  await ana.receivesMedia();
+  await ana.button('Devices').click();
+  const only = ana.page.getByRole('checkbox', { name: /Audio only/ });
+  await only.check();
+  await expect(bo.tile('Ana')).toHaveAttribute('data-media', 'audio');
+  await expect(ana.tile('Bo')).toHaveAttribute('data-media', 'audio');
+  await ana.page.waitForTimeout(700);
+  const before = await bo.received();
+  await ana.page.waitForTimeout(1_000);
+  const after = await bo.received();
+  expect(after.frames).toBe(before.frames);
+  expect(after.audio).toBeGreaterThan(before.audio);
+  await only.uncheck();
+  await ana.sees('Bo');
+  await ana.receivesMedia();
+});
+
+test('the developer\'s panel shows the ladder, and what it breaks comes back', async ({ people, room }) => {
+  const ana = await people('Ana', { path: `/r/${room}?name=Ana&join=1&debug=1` });
+  const bo = await people('Bo');
+  await ana.sees('Bo');
+  const panel = ana.page.getByRole('region', { name: "Developer's panel" });
+  await expect(panel).toContainText('Bo: flows, clear, direct, channel');
+  for (const fault of ['Drop socket', 'Freeze heartbeat']) {
+    await panel.getByRole('button', { name: fault }).click();
+    await expect(ana.main()).not.toHaveAttribute('data-link', 'online', { timeout: 12_000 });
+    await ana.isIn();
+  }
+  await panel.getByRole('button', { name: 'Kill connections' }).click();
+  await expect(ana.tile('Bo')).not.toHaveAttribute('data-media', 'live');
+  await ana.sees('Bo');
+  await ana.receivesMedia();
+});

@@ -116,6 +116,16 @@ impl Browser {
                     let _ = outbox.forget(&id.to_string()).await;
                 });
             }
+            Effect::CopyText(text) => {
+                if let Some(window) = web_sys::window()
+                    && crate::js::has(&window.navigator(), "clipboard")
+                {
+                    let copied = window.navigator().clipboard().write_text(&text);
+                    wasm_bindgen_futures::spawn_local(async move {
+                        let _ = JsFuture::from(copied).await;
+                    });
+                }
+            }
             Effect::CopyLink(room) => wasm_bindgen_futures::spawn_local(copy_link(room, self.inbox.clone())),
         }
     }

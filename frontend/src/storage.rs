@@ -31,6 +31,7 @@ pub fn recall(room: &RoomId, name: String, join: bool) -> Entrance {
         keepsake: kept.and_then(|text| decode::<Keepsake>(&text).ok()),
         unsent: vec![],
         utc_offset_min: clock::utc_offset_min(),
+        debug: asks_for("debug"),
         plain: asks_for("debug") && asks_for("plain"),
         barred: barred(),
     }

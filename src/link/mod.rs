@@ -91,6 +91,8 @@ pub struct Link {
     state: LinkState,
     /// Without a heartbeat.
     plain: bool,
+    /// Hears nothing more on this socket, because a developer wants it so.
+    frozen: bool,
     rtt: Rtt,
     epoch: SocketEpoch,
     attempt: u32,
@@ -104,6 +106,7 @@ impl Link {
         Self {
             state: LinkState::Idle,
             plain: false,
+            frozen: false,
             rtt: Rtt::UNKNOWN,
             epoch: SocketEpoch::from_number(0),
             attempt: 0,
@@ -114,6 +117,11 @@ impl Link {
     /// From now on only what the browser says of the socket counts, as in clients without a heartbeat.
     pub const fn be_plain(&mut self) {
         self.plain = true;
+    }
+
+    /// Hears nothing more on the socket there is.
+    pub const fn freeze(&mut self) {
+        self.frozen = true;
     }
 
     /// Where it stands.
@@ -179,6 +187,7 @@ impl Link {
             LinkEvent::Heard(epoch) => {
                 if let LinkState::Online { heard, doubted, .. } = &mut self.state
                     && epoch == self.epoch
+                    && !self.frozen
                 {
                     (*heard, *doubted) = (now, None);
                 }
@@ -222,6 +231,7 @@ impl Link {
 
     fn open(&mut self, now: Millis) -> Vec<LinkEffect> {
         self.epoch = self.epoch.next();
+        self.frozen = false;
         self.state = LinkState::Opening { until: now.plus(Limits::CONNECT_WITHIN_MS) };
         vec![LinkEffect::Open(self.epoch)]
     }

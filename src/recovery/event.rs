@@ -72,6 +72,8 @@ pub enum RecoveryEvent {
     Relays(bool),
     /// The credentials of the relays were renewed.
     Renewed,
+    /// A developer wants relays only.
+    ForceRelay,
     /// Time has passed.
     Tick,
 }

@@ -225,6 +225,7 @@ impl Recovery {
                 vec![RecoveryEffect::Restart] // Nothing is wrong: the old route carries on until the new one does.
             }
             RecoveryEvent::Renewed => vec![],
+            RecoveryEvent::ForceRelay => self.rebuild_at(now, Rung::RelayOnly),
             RecoveryEvent::Tick => self.tick(now),
         }
     }

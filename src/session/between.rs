@@ -33,7 +33,7 @@ impl Channel {
 }
 
 impl Person {
-    fn open_channel(&self) -> Option<PcEpoch> {
+    pub(super) fn open_channel(&self) -> Option<PcEpoch> {
         self.channel.on(self.peer.epoch())
     }
 }

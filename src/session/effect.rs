@@ -69,6 +69,8 @@ pub enum Effect {
     KeepChat(RoomId, Unsent),
     /// Forget a message that was written down.
     DropChat(ChatId),
+    /// Copy this text.
+    CopyText(String),
     /// Copy the room's link and report with [`super::Intent::LinkCopied`].
     CopyLink(RoomId),
 }

@@ -1,5 +1,6 @@
 //! Everything that can happen to a person's page, as one closed list.
 
+use super::debug::Fault;
 use crate::id::{ChatId, PcEpoch, PeerId, RoomId, SocketEpoch};
 use crate::peer::RtcEvent;
 use crate::time::Millis;
@@ -48,6 +49,8 @@ pub struct Entrance {
     pub unsent: Vec<Unsent>,
     /// Minutes by which the person's clock is ahead of UTC.
     pub utc_offset_min: i32,
+    /// Show the developer's panel.
+    pub debug: bool,
     /// Do without what Holdfast is for, to see the difference: no ladder, no heartbeat, no channel from page to page.
     pub plain: bool,
     /// Set when this page can never open a camera or microphone.
@@ -147,6 +150,10 @@ pub enum Intent {
     TryNow,
     /// Go on with sound alone, or have pictures again.
     ToggleAudioOnly,
+    /// Copy what the developer's panel shows.
+    CopyDebug,
+    /// Break something on purpose; only with the developer's panel.
+    Cause(Fault),
     /// Take a notice away.
     Dismiss(u64),
 }

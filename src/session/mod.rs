@@ -2,6 +2,7 @@
 
 mod between;
 mod chat;
+mod debug;
 mod effect;
 mod event;
 mod history;
@@ -13,6 +14,7 @@ mod people;
 mod pictures;
 mod receipt;
 
+pub use debug::Fault;
 pub use effect::{Capture, Effect};
 pub use event::{ChannelEvent, Entrance, Event, Intent, Keepsake, MediaEvent, NetEvent, SocketEvent, Unsent};
 pub use keys::{Key, SHORTCUTS, shortcut};
@@ -28,6 +30,7 @@ use crate::time::Millis;
 use crate::view::{CallView, LobbyView, Notice, Phase, Receipt};
 use crate::wire::{ClientMsg, CloseCode, IceServer, Name, PeerMsg, Token};
 use chat::Chat;
+use debug::Debug as DebugLog;
 use media::Media;
 use people::Person;
 use receipt::Account;
@@ -82,6 +85,7 @@ pub struct Session {
     /// The person goes on with sound alone.
     audio_only: bool,
     plain: bool,
+    debug: Option<DebugLog>,
     account: Account,
     receipt: Option<Receipt>,
 }
@@ -122,6 +126,7 @@ impl Session {
             now: Millis::ZERO,
             audio_only: false,
             plain: false,
+            debug: None,
             account: Account::default(),
             receipt: None,
         }
@@ -132,6 +137,12 @@ impl Session {
     pub fn handle(&mut self, now: Millis, event: Event) -> Vec<Effect> {
         self.now = now;
         self.count(now);
+        let effects = self.apply(now, event);
+        self.note_changes(now);
+        effects
+    }
+
+    fn apply(&mut self, now: Millis, event: Event) -> Vec<Effect> {
         match event {
             Event::Entered(room, entrance) => self.entered(now, room, entrance),
             Event::Socket(epoch, event) => {
@@ -210,6 +221,7 @@ impl Session {
             announcement: self.announcement.clone(),
             audio_only: self.audio_only,
             receipt: self.receipt.clone(),
+            debug: self.debug_view(),
         }
     }
 
@@ -231,6 +243,7 @@ impl Session {
         self.media.set_barred(entrance.barred);
         self.chat.restore(entrance.unsent);
         self.plain = entrance.plain;
+        self.debug = entrance.debug.then(DebugLog::default);
         if self.plain {
             self.link.be_plain();
         }
@@ -299,6 +312,8 @@ impl Session {
             Intent::TileShown(who) => vec![Effect::Attach(who)],
             Intent::TryNow => self.link(now, LinkEvent::TryNow),
             Intent::ToggleAudioOnly => self.toggle_audio_only(now),
+            Intent::CopyDebug => self.debug_text().map(Effect::CopyText).into_iter().collect(),
+            Intent::Cause(fault) => self.cause(now, fault),
             Intent::Dismiss(id) => {
                 self.notices.retain(|notice| notice.id != id);
                 vec![]

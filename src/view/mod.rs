@@ -166,6 +166,25 @@ pub struct CallView {
     pub audio_only: bool,
     /// What happened in the call that is over.
     pub receipt: Option<Receipt>,
+    /// What a developer sees.
+    pub debug: Option<Arc<DebugView>>,
+}
+
+/// Every state, and what changed when.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DebugView {
+    /// One line each: the link, the log, everybody's path.
+    pub states: Vec<String>,
+    /// The newest changes, oldest first, with seconds since the page entered the room.
+    pub changes: Vec<String>,
+}
+
+impl DebugView {
+    /// All of it.
+    #[must_use]
+    pub fn text(&self) -> String {
+        format!("{}\n\n{}", self.states.join("\n"), self.changes.join("\n"))
+    }
 }
 
 impl CallView {

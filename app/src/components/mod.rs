@@ -4,6 +4,7 @@ pub(crate) mod announcer;
 pub(crate) mod chat_line;
 pub(crate) mod chat_panel;
 pub(crate) mod controls;
+pub(crate) mod debug;
 pub(crate) mod devices;
 pub(crate) mod ended;
 pub(crate) mod header;

@@ -2,6 +2,7 @@
 
 use super::chat_panel::ChatPanel;
 use super::controls::Controls;
+use super::debug::Debug;
 use super::help::Help;
 use super::notices::Notices;
 use super::tile::{OwnTile, Tile};
@@ -22,6 +23,7 @@ pub(crate) fn CallScreen() -> impl IntoView {
             <Controls />
             <ChatPanel />
             <Help />
+            <Debug />
         </main>
     }
 }
