@@ -72,6 +72,24 @@ impl RoomId {
     }
 }
 
+impl RoomId {
+    /// What the codes of rooms begin with whose people see only relays' addresses of each other. It is in the code, so
+    /// that every page and every server knows it without asking anybody.
+    pub const HIDING: &str = "relay-";
+
+    /// A fresh code of a room that hides addresses.
+    #[must_use]
+    pub fn mint_hiding(rng: &mut Rng) -> Self {
+        Self(format!("{}{}", Self::HIDING, Self::mint(rng).0))
+    }
+
+    /// Whether people in it see only relays' addresses of each other.
+    #[must_use]
+    pub fn hides_addresses(&self) -> bool {
+        self.0.starts_with(Self::HIDING)
+    }
+}
+
 impl FromStr for RoomId {
     type Err = IdError;
     fn from_str(text: &str) -> Result<Self, IdError> {

@@ -90,6 +90,7 @@ pub enum PeerEffect {
 #[derive(Debug)]
 pub struct Peer {
     manners: Manners,
+    hides: bool,
     epoch: PcEpoch,
     negotiation: Negotiation,
     /// Until then their first offer is waited for; none once there is a connection.
@@ -112,6 +113,7 @@ impl Peer {
         let manners = if me < them { Manners::Impolite } else { Manners::Polite };
         Self {
             manners,
+            hides: false,
             epoch: PcEpoch::from_number(base.as_unix()),
             negotiation: Negotiation::new(manners),
             offer_by: Some(now.plus(Limits::PC_FOLLOWER_EXTRA_MS)),
@@ -139,6 +141,12 @@ impl Peer {
     #[must_use]
     pub const fn recovery(&self) -> &Recovery {
         &self.recovery
+    }
+
+    /// Shows them no address but relays'.
+    pub const fn hide_addresses(&mut self) {
+        self.hides = true;
+        self.recovery.hide_addresses();
     }
 
     /// Repairs nothing before the browser gives up, as clients without a ladder do.
@@ -189,6 +197,7 @@ impl Peer {
                 effects
             }
             RtcEvent::OperationFailed => self.negotiate(now, NegotiationEvent::Failed),
+            RtcEvent::LocalCandidate(candidate) if self.hides && candidate.shows_address() => vec![],
             RtcEvent::LocalCandidate(candidate) => self.send(now, Signal::Candidate { epoch, candidate }),
             RtcEvent::Connected => self.recover(now, RecoveryEvent::Connected),
             RtcEvent::Disconnected => self.recover(now, RecoveryEvent::Disconnected),

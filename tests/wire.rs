@@ -2,7 +2,7 @@
 
 use holdfast::wire::{
     Body, Candidate, ClientMsg, Entry, Hello, IceServer, LeaveReason, MediaState, Name, PROTOCOL_VERSION, Past,
-    Refusal, Resume, Sdp, Seat, ServerMsg, Signal, Token, Welcome, decode, encode,
+    PeerMsg, Refusal, Resume, Sdp, Seat, ServerMsg, Signal, Token, Welcome, decode, encode,
 };
 use holdfast::{ChatId, Limits, LogEpoch, Millis, Offset, PcEpoch, PeerId, RoomId};
 use proptest::prelude::*;
@@ -108,6 +108,7 @@ fn server_messages() -> Vec<ServerMsg> {
         Refusal::Seated,
         Refusal::BadId,
         Refusal::HistoryAway,
+        Refusal::ShowsAddress,
     ];
     let mut all = vec![
         ServerMsg::Lobby { people: vec![name()], full: false },
@@ -128,6 +129,46 @@ fn server_messages() -> Vec<ServerMsg> {
     all.extend(refusals.into_iter().map(|code| ServerMsg::Refused { code, about: None }));
     all.extend(signals().into_iter().map(|signal| ServerMsg::Signal { from: peer(1), stream: 9, seq: 3, signal }));
     all
+}
+
+fn page_messages() -> Vec<PeerMsg> {
+    let mut all: Vec<PeerMsg> =
+        signals().into_iter().map(|signal| PeerMsg::Signal { stream: 5, seq: 1, signal }).collect();
+    let chat = PeerMsg::Chat { id: id(), body: body(), at: Millis::from_unix(1_800_000_000_000) };
+    all.extend([
+        PeerMsg::Greet { pass: 77, waiting: vec![id()] },
+        PeerMsg::SignalAck { stream: 5, seq: 1 },
+        PeerMsg::State { media: media() },
+        PeerMsg::Refresh,
+        PeerMsg::Want { picture: false },
+        PeerMsg::Sends { picture: true },
+        PeerMsg::Leave,
+        PeerMsg::Carry { to: peer(2), pass: 77, msg: Box::new(chat.clone()) },
+        PeerMsg::Carried { from: peer(1), pass: 77, msg: Box::new(PeerMsg::Leave) },
+        chat,
+    ]);
+    all
+}
+
+#[test]
+fn every_message_between_pages_is_pinned_and_survives_the_way() {
+    let lines: Vec<String> = page_messages().iter().map(encode).collect();
+    for (msg, line) in page_messages().iter().zip(&lines) {
+        assert_eq!(decode::<PeerMsg>(line).as_ref(), Ok(msg));
+    }
+    insta::assert_snapshot!(lines.join("\n"));
+}
+
+#[test]
+fn what_is_nested_too_deep_is_refused_and_brackets_in_texts_are_not() {
+    let mut msg = PeerMsg::Leave;
+    for _ in 0..60 {
+        msg = PeerMsg::Carry { to: peer(2), pass: 1, msg: Box::new(msg) };
+    }
+    assert!(decode::<PeerMsg>(&encode(&msg)).is_err(), "120 levels");
+    assert!(decode::<ClientMsg>(&"[".repeat(60_000)).is_err());
+    let chat = ClientMsg::Chat { id: id(), body: Body::new(&"[{\\\"".repeat(500)).expect("valid") };
+    assert_eq!(decode::<ClientMsg>(&encode(&chat)), Ok(chat));
 }
 
 #[test]
@@ -179,6 +220,7 @@ proptest! {
     fn arbitrary_text_never_panics(text in ".{0,400}") {
         let _ = decode::<ClientMsg>(&text);
         let _ = decode::<ServerMsg>(&text);
+        let _ = decode::<PeerMsg>(&text);
     }
 
     /// Bends a valid message a little, which gets further into the decoder than noise does.
@@ -189,6 +231,11 @@ proptest! {
         let cut = cut % (text.len() + 1);
         text.replace_range(cut..(cut + 1).min(text.len()), &put);
         let _ = decode::<ClientMsg>(&text);
+        let all = page_messages();
+        let mut text = encode(&all[which % all.len()]);
+        let cut = cut % (text.len() + 1);
+        text.replace_range(cut..(cut + 1).min(text.len()), &put);
+        let _ = decode::<PeerMsg>(&text);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 // Runs in a page before its own scripts and writes down what a person would have seen and heard, with times.
 export function probe() {
-  const seen = { frames: {}, audio: [], link: [], tiles: [], words: [], restarts: [], made: [], connections: [] };
+  const seen = { frames: {}, audio: [], link: [], tiles: [], words: [], restarts: [], made: [], candidates: [], connections: [] };
   window.__seen = seen;
   const Real = window.RTCPeerConnection;
   window.RTCPeerConnection = class extends Real {
@@ -8,6 +8,16 @@ export function probe() {
       super(...args);
       seen.connections.push(this);
       seen.made.push(Date.now());
+    }
+
+    addIceCandidate(candidate, ...more) {
+      if (candidate?.candidate) seen.candidates.push(candidate.candidate);
+      return super.addIceCandidate(candidate, ...more);
+    }
+
+    setRemoteDescription(description, ...more) {
+      seen.candidates.push(...(description.sdp.match(/^a=candidate:.*$/gm) ?? []));
+      return super.setRemoteDescription(description, ...more);
     }
 
     restartIce() {

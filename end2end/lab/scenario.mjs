@@ -33,7 +33,7 @@ export async function play(scenario, { times, plain = false, seed = 1, log = () 
     for (let n = 1; n <= scenario.people; n++) people.push(await Person.start(network, n, plain));
     const runs = [];
     for (let n = 0; n < times; n++) {
-      const room = `lab-${scenario.id.toLowerCase()}-${n}`;
+      const room = `${scenario.room ?? 'lab'}-${scenario.id.toLowerCase()}-${n}`;
       for (let who = 0; who < people.length; who++) {
         if (people[who].gone) people[who] = await Person.start(network, who + 1, plain);
       }
@@ -105,6 +105,12 @@ async function once(scenario, context) {
   if (scenario.messages) {
     const all = await Promise.all(people.map((person) => person.messages()));
     run.figures.messages_alike = all.every((one) => JSON.stringify(one) === JSON.stringify(all[0])) && all[0].length > 0;
+  }
+  if (scenario.addresses) {
+    const heard = alive.flatMap((seen) => seen.candidates);
+    const shows = (line) => !/ typ relay/.test(line) || / raddr (?!0\.0\.0\.0|::)/.test(line);
+    run.figures.addresses = new Set(heard.filter(shows)).size;
+    run.figures.canary &&= heard.length > 0;
   }
   if (scenario.relayed !== undefined) run.figures.relayed = await people[0].relayed();
   return run;

@@ -109,6 +109,8 @@ pub enum Command {
     /// Look after a running server (needs HOLDFAST_ADMIN_TOKEN).
     #[command(subcommand)]
     Admin(crate::admin_cli::AdminCommand),
+    /// Ask every relay of TURN_URLS for an address, as a browser would, and say how it is.
+    CheckRelay,
 }
 
 /// The relay: embedded, external, or none.

@@ -18,6 +18,7 @@ pub mod origin;
 pub mod pages;
 pub mod queue;
 pub mod redis;
+pub mod relay_check;
 pub mod rooms;
 pub mod router;
 pub mod running;

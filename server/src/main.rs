@@ -5,7 +5,7 @@
 use clap::Parser;
 use server::config::{Command, Config};
 use server::running::Running;
-use server::{admin_cli, telemetry, turn};
+use server::{admin_cli, relay_check, telemetry, turn};
 use std::process::ExitCode;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
@@ -18,6 +18,7 @@ async fn main() -> ExitCode {
     let config = Config::parse();
     let done = match &config.command {
         Some(Command::Admin(command)) => admin_cli::run(&config, command).await,
+        Some(Command::CheckRelay) => relay_check::run(&config).await,
         None => run(config).await,
     };
     match done {

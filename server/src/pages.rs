@@ -5,6 +5,8 @@ use crate::api::problem::Problem;
 use crate::config::Config;
 use crate::state::App;
 use ::app::address::{Address, Page};
+use axum::Form;
+use axum::extract::rejection::FormRejection;
 use axum::extract::{ConnectInfo, Query, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
@@ -100,16 +102,26 @@ pub async fn show(State(app): State<App>, request: Request) -> Response {
     response
 }
 
+/// The form of `/new`.
+#[derive(Default, Deserialize)]
+pub struct StartForm {
+    #[serde(default)]
+    hide: String,
+}
+
 /// `POST /new`: makes a room and goes there.
 pub async fn start_call(
     State(app): State<App>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
+    form: Result<Form<StartForm>, FormRejection>,
 ) -> Response {
     if !app.throttle.request(app.throttle.address_of(peer.ip(), &headers)) {
         return Problem::TooManyRequests.into_response();
     }
-    match new_room(&app).await {
+    // The form may be empty, as scripts send it.
+    let hide = form.is_ok_and(|Form(form)| form.hide == "1");
+    match new_room(&app, hide).await {
         Ok(room) => Redirect::to(&format!("/r/{room}")).into_response(),
         Err(problem) => problem.into_response(),
     }

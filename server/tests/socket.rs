@@ -3,7 +3,7 @@
 mod support;
 
 use futures::SinkExt;
-use holdfast::wire::{ClientMsg, CloseCode, Entry, Refusal, Resume, ServerMsg, Signal};
+use holdfast::wire::{Candidate, ClientMsg, CloseCode, Entry, Refusal, Resume, ServerMsg, Signal};
 use holdfast::{Limits, LogEpoch, Offset, PcEpoch, PeerId};
 use std::time::{Duration, Instant};
 use support::{SOON, TestServer, chat, chat_id, hello, room, upgrade_status};
@@ -298,4 +298,43 @@ async fn one_address_has_its_share_of_sockets() {
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert_eq!(upgrade_status(server.handshake()).await, 101);
     assert_eq!(open.len(), 2);
+}
+
+/// A room whose code says so passes on no address but a relay's, whoever tries.
+#[tokio::test]
+async fn a_room_that_hides_addresses_passes_none_on() {
+    let server = TestServer::start().await;
+    let hall = room("relay-hall");
+    let (mut ana, seat) = server.join(&hall, "Ana").await;
+    let (mut eve, eves) = server.join(&hall, "Eve").await;
+    let candidate = |address: &str| {
+        let line = format!("candidate:1 1 udp 41885439 {address}");
+        let candidate = Candidate::new(line, "0".into(), 0).expect("short");
+        Signal::Candidate { epoch: PcEpoch::from_number(9), candidate }
+    };
+    let to = seat.peer;
+    let shown = [
+        "192.0.2.7 5 typ host",
+        "192.0.2.7 5 typ srflx raddr 0.0.0.0 rport 0",
+        "192.0.2.7 5 typ relay raddr 10.0.0.1 rport 5",
+    ];
+    for (n, address) in shown.into_iter().enumerate() {
+        eve.send(&ClientMsg::Signal { to, stream: 9, seq: n as u64 + 1, signal: candidate(address) }).await;
+        let refused = eve
+            .until(|msg| match msg {
+                ServerMsg::Refused { code, .. } => Some(code),
+                _ => None,
+            })
+            .await;
+        assert_eq!(refused, Refusal::ShowsAddress, "{address}");
+    }
+    let hidden = candidate("192.0.2.7 5 typ relay raddr 0.0.0.0 rport 0");
+    eve.send(&ClientMsg::Signal { to, stream: 9, seq: 4, signal: hidden }).await;
+    let (from, seq) = ana
+        .until(|msg| match msg {
+            ServerMsg::Signal { from, seq, .. } => Some((from, seq)),
+            _ => None,
+        })
+        .await;
+    assert_eq!((from, seq), (eves.peer, 4), "the first that arrives is the one that shows nothing");
 }

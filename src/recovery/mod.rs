@@ -37,6 +37,8 @@ pub struct Recovery {
     /// Whether the browser says that media can flow.
     up: bool,
     relays: bool,
+    /// Addresses are hidden: there is never another route than a relay's.
+    hides: bool,
     route: Route,
     picture: bool,
     expects_media: bool,
@@ -69,6 +71,7 @@ impl Recovery {
             restarts: 0,
             up: false,
             relays: false,
+            hides: false,
             route: Route::Any,
             picture: true,
             expects_media: true,
@@ -82,6 +85,11 @@ impl Recovery {
             hold_ms: Limits::STEP_DOWN_AFTER_MS,
             stepped: None,
         }
+    }
+
+    /// From now on everything goes through relays, on every rung.
+    pub const fn hide_addresses(&mut self) {
+        (self.hides, self.route) = (true, Route::Relay);
     }
 
     /// From now on only what the browser says counts, as in clients without a ladder.
@@ -352,6 +360,7 @@ impl Recovery {
 
     fn switch(&mut self, route: Route, picture: bool) -> Vec<RecoveryEffect> {
         let mut effects = vec![];
+        let route = if self.hides { Route::Relay } else { route };
         if std::mem::replace(&mut self.route, route) != route {
             effects.push(RecoveryEffect::Route(route));
         }

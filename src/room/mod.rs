@@ -93,6 +93,7 @@ pub struct Room {
     /// Seats whose socket closed before their `joined` was folded: nobody holds a token for them.
     orphans: BTreeSet<PeerId>,
     nodes: Nodes,
+    hides_addresses: bool,
 }
 
 /// What this node told the others and whether it hears them.
@@ -124,6 +125,7 @@ impl Room {
             conns: BTreeMap::new(),
             orphans: BTreeSet::new(),
             nodes: Nodes::Alone,
+            hides_addresses: false,
         }
     }
 
@@ -131,6 +133,11 @@ impl Room {
     #[must_use]
     pub fn shared(from: Offset) -> Self {
         Self { nodes: Nodes::Shared { told: vec![], beat_at: Millis::ZERO, hears: true }, ..Self::new(from) }
+    }
+
+    /// From now on only relays' addresses are passed on.
+    pub const fn hide_addresses(&mut self) {
+        self.hides_addresses = true;
     }
 
     /// The newest entry folded.
@@ -248,6 +255,9 @@ impl Room {
         match msg {
             ClientMsg::Watch { .. } | ClientMsg::Hello(_) => effects.push(refuse(conn, Refusal::Seated, None)),
             ClientMsg::Chat { id, body } => effects.extend(self.chat(now, conn, peer, id, body)),
+            ClientMsg::Signal { signal, .. } if self.hides_addresses && signal.shows_address() => {
+                effects.push(refuse(conn, Refusal::ShowsAddress, None));
+            }
             ClientMsg::Signal { to, stream, seq, signal } => {
                 effects.extend(self.pass_on(peer, to, ServerMsg::Signal { from: peer, stream, seq, signal }));
             }

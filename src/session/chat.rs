@@ -362,7 +362,7 @@ impl Session {
                 vec![]
             }
             (Refusal::HistoryAway, _) => self.history_refused(now),
-            (Refusal::NoSeat | Refusal::Seated, _)
+            (Refusal::NoSeat | Refusal::Seated | Refusal::ShowsAddress, _)
             | (Refusal::LogAway | Refusal::Busy | Refusal::TooFast | Refusal::IdTaken | Refusal::BadId, None) => vec![],
         }
     }

@@ -128,6 +128,10 @@ impl Session {
         effects.extend(self.save_seat(room));
         effects.extend(self.meet(now, welcome.now, welcome.roster));
         effects.extend(self.resend_everything(now));
+        if first && !self.has_relay() && self.room.as_ref().is_some_and(RoomId::hides_addresses) {
+            let text = "This call hides addresses and needs a relay, but this server has none.";
+            effects.extend(self.notify(now, text));
+        }
         if first {
             let others = self.people.len();
             self.announce(&match others {

@@ -3,7 +3,7 @@
 use super::between::Channel;
 use super::pictures::Pictures;
 use super::{Effect, Session};
-use crate::id::{Offset, PcEpoch, PeerId};
+use crate::id::{Offset, PcEpoch, PeerId, RoomId};
 use crate::inbox::Arrival;
 use crate::limits::Limits;
 use crate::link::LinkEvent;
@@ -81,6 +81,9 @@ impl Session {
         if self.plain {
             peer.be_plain();
         }
+        if self.room.as_ref().is_some_and(RoomId::hides_addresses) {
+            peer.hide_addresses();
+        }
         let Seat { name, media, here, joined, .. } = seat;
         for event in
             [RecoveryEvent::Relays(self.has_relay()), RecoveryEvent::Expect(media.audio || media.video, media.video)]
@@ -114,7 +117,7 @@ impl Session {
         out
     }
 
-    fn has_relay(&self) -> bool {
+    pub(super) fn has_relay(&self) -> bool {
         let mut urls = self.seat.iter().flat_map(|seat| &seat.ice).flat_map(|server| &server.urls);
         urls.any(|url| url.starts_with("turn"))
     }

@@ -208,6 +208,8 @@ pub enum Refusal {
     BadId,
     /// Earlier messages cannot be read right now; ask again.
     HistoryAway,
+    /// The signal shows an address, in a room that hides them; it was not passed on.
+    ShowsAddress,
 }
 
 /// A message of the past, at its place.

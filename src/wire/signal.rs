@@ -44,6 +44,12 @@ impl Candidate {
         &self.line
     }
 
+    /// Whether it shows an address other than a relay's.
+    #[must_use]
+    pub fn shows_address(&self) -> bool {
+        shows_address(&self.line)
+    }
+
     /// The media id it belongs to.
     #[must_use]
     pub fn mid(&self) -> &str {
@@ -113,7 +119,29 @@ pub enum Signal {
     },
 }
 
+/// Whether a candidate line shows an address other than a relay's: its own, or the one the relay saw (RFC 8839, 5.1).
+fn shows_address(line: &str) -> bool {
+    let words: Vec<&str> = line.split_ascii_whitespace().collect();
+    let after = |name: &str| words.iter().position(|word| *word == name).and_then(|at| words.get(at + 1)).copied();
+    let relayed = after("typ").is_some_and(|kind| kind == "relay");
+    let seen = after("raddr").is_some_and(|addr| !matches!(addr, "0.0.0.0" | "::"));
+    !words.is_empty() && (!relayed || seen)
+}
+
 impl Signal {
+    /// Whether it shows an address other than a relay's.
+    #[must_use]
+    pub fn shows_address(&self) -> bool {
+        match self {
+            Self::Offer { sdp, .. } | Self::Answer { sdp, .. } => {
+                let candidates = sdp.as_str().lines().filter_map(|line| line.strip_prefix("a=candidate:"));
+                candidates.into_iter().any(shows_address)
+            }
+            Self::Candidate { candidate, .. } => candidate.shows_address(),
+            Self::Renew { .. } => false,
+        }
+    }
+
     /// The connection the signal is about.
     #[must_use]
     pub const fn epoch(&self) -> PcEpoch {
@@ -123,5 +151,31 @@ impl Signal {
             | Self::Candidate { epoch, .. }
             | Self::Renew { epoch } => *epoch,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_addresses_of_relays_pass_as_hidden() {
+        let line =
+            |rest: &str| Candidate::new(format!("candidate:1 1 udp 41885439 {rest}"), "0".into(), 0).expect("short");
+        for shown in [
+            "192.0.2.7 50000 typ host",
+            "6f1c.local 50000 typ host",
+            "192.0.2.7 50000 typ srflx raddr 10.0.0.1 rport 4000",
+            "192.0.2.7 50000 typ relay raddr 198.51.100.3 rport 4000",
+            "192.0.2.7 50000",
+        ] {
+            assert!(line(shown).shows_address(), "{shown}");
+        }
+        for hidden in ["192.0.2.7 50000 typ relay raddr 0.0.0.0 rport 0", "192.0.2.7 50000 typ relay"] {
+            assert!(!line(hidden).shows_address(), "{hidden}");
+        }
+        let sdp = Sdp::new("v=0\r\na=candidate:1 1 udp 1 192.0.2.7 5 typ host\r\n").expect("short");
+        assert!(Signal::Offer { epoch: PcEpoch::from_number(1), round: 1, sdp }.shows_address());
+        assert!(!Candidate::new(String::new(), "0".into(), 0).expect("short").shows_address(), "the end of candidates");
     }
 }

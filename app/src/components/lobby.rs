@@ -16,6 +16,8 @@ use leptos::prelude::*;
 #[component]
 pub(crate) fn Lobby(room: RoomId, name: String) -> impl IntoView {
     let call = use_call();
+    let hides = room.hides_addresses();
+    let code = room;
     let joining = call.memo(|view| view.phase == Phase::Joining);
     let full = call.memo(|view| view.lobby.as_ref().is_some_and(|lobby| lobby.full));
     let link = call.part(|view| view.link);
@@ -23,7 +25,7 @@ pub(crate) fn Lobby(room: RoomId, name: String) -> impl IntoView {
     let who = move || match (link(), who()) {
         (LinkView::Offline { .. }, _) => "The server does not answer. Trying again…".into(),
         (LinkView::Connecting | LinkView::Online, Some(text)) => text,
-        (LinkView::Connecting | LinkView::Online, None) => format!("Room {room}"),
+        (LinkView::Connecting | LinkView::Online, None) => format!("Room {code}"),
     };
     view! {
         <div class="lobby">
@@ -34,6 +36,7 @@ pub(crate) fn Lobby(room: RoomId, name: String) -> impl IntoView {
                     <div>
                         <h1>"Ready to join?"</h1>
                         <p class="lobby-who" data-lobby-people="">{who}</p>
+                        {hides.then(|| view! { <p class="lobby-who">"Addresses stay hidden here: everything goes through a relay."</p> })}
                     </div>
                     <NameForm name joining full />
                     <MicrophoneCheck />

@@ -23,6 +23,10 @@ pub(crate) fn HomePage(
                 <div class="home-actions">
                     <form method="post" action="/new">
                         <button class="button primary" type="submit"><Icon glyph=Glyph::Camera />"Start a call"</button>
+                        <label class="check home-hide">
+                            <input type="checkbox" name="hide" value="1" />
+                            "Hide addresses: everything goes through a relay"
+                        </label>
                     </form>
                     <span class="home-or">"or"</span>
                     <form class="home-join" method="get" action="/join">

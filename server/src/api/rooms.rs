@@ -5,6 +5,7 @@ use crate::clock;
 use crate::rooms::past;
 use crate::state::App;
 use axum::Json;
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use holdfast::rng::Rng;
@@ -106,11 +107,20 @@ const fn page_entries() -> usize {
     Limits::PAGE_ENTRIES
 }
 
-/// Makes up a code that is not in use and creates its room.
-pub async fn new_room(app: &App) -> Result<RoomId, Problem> {
+/// What kind of room.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub struct CreateQuery {
+    /// People see only relays' addresses of each other.
+    #[serde(default)]
+    pub hide_addresses: bool,
+}
+
+/// Makes up a code that is not in use and creates its room, one that hides addresses if `hide`.
+pub async fn new_room(app: &App, hide: bool) -> Result<RoomId, Problem> {
     let mut rng = Rng::new(rand::random());
     for _ in 0..8 {
-        let room = RoomId::mint(&mut rng);
+        let room = if hide { RoomId::mint_hiding(&mut rng) } else { RoomId::mint(&mut rng) };
         // Without an archive to ask, a code is taken on trust: two alike are made once in 10^14 times. The room's first
         // entry creates it there later.
         if app.backends.archive.create(&room, clock::now()).await.unwrap_or(true) {
@@ -155,11 +165,15 @@ fn body_of(record: crate::archive::RoomRecord, head: Offset) -> RoomBody {
 
 /// Create a room.
 #[utoipa::path(
-    post, path = "/api/v1/rooms", tag = "rooms",
+    post, path = "/api/v1/rooms", tag = "rooms", params(CreateQuery),
     responses((status = 201, body = RoomBody), (status = 429, body = ProblemBody), (status = 503, body = ProblemBody))
 )]
-pub async fn create(State(app): State<App>) -> Result<(StatusCode, Json<RoomBody>), Problem> {
-    let room = new_room(&app).await?;
+pub async fn create(
+    State(app): State<App>,
+    query: Result<Query<CreateQuery>, QueryRejection>,
+) -> Result<(StatusCode, Json<RoomBody>), Problem> {
+    let Query(CreateQuery { hide_addresses }) = query.map_err(|_| Problem::BadParameter)?;
+    let room = new_room(&app, hide_addresses).await?;
     let now = clock::now();
     let record = crate::archive::RoomRecord {
         room,
@@ -191,7 +205,7 @@ pub async fn show(State(app): State<App>, Path(room): Path<String>) -> Result<Js
 pub async fn messages(
     State(app): State<App>,
     Path(room): Path<String>,
-    query: Result<Query<PageQuery>, axum::extract::rejection::QueryRejection>,
+    query: Result<Query<PageQuery>, QueryRejection>,
 ) -> Result<Json<MessagesBody>, Problem> {
     let room: RoomId = room.parse().map_err(|_| Problem::BadRoom)?;
     let Query(PageQuery { after, limit }) = query.map_err(|_| Problem::BadParameter)?;

@@ -148,6 +148,9 @@ async fn changed(hears: &mut Option<watch::Receiver<bool>>) -> bool {
 async fn load(id: &RoomId, parts: &Parts) -> Option<Room> {
     let state = within(parts.backends.log.state(id)).await.ok()?;
     let mut room = if parts.bus.is_some() { Room::shared(state.start()) } else { Room::new(state.start()) };
+    if id.hides_addresses() {
+        room.hide_addresses();
+    }
     while room.head().seq < state.head {
         let page = within(parts.backends.log.read(id, room.head(), Limits::PAGE_ENTRIES)).await.ok()?;
         if page.entries.is_empty() {
