@@ -5,7 +5,7 @@ SHELL := /bin/bash
 export PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD := 1
 export PATH := $(HOME)/.cargo/bin:$(CURDIR)/.tools/bin:$(CURDIR)/node_modules/.bin:$(PATH)
 
-.PHONY: help run test watch build fmt lint setup setup-test deny shots bytes latency faults figures
+.PHONY: help run test watch build fmt lint setup setup-test deny shots bytes latency faults figures lab
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -45,6 +45,11 @@ faults: setup-test ## Every fault in its long form (about an hour); prints the f
 figures: setup-test ## Latency to everyone, throughput, archive; prints the figures of docs/RESULTS.md
 	@scripts/build-ferretdb
 	cargo test --release -p server --test figures -- --ignored --nocapture
+
+lab: build setup-test ## The lab in its long form (some hours); prints what people experienced
+	@scripts/build-ferretdb
+	cargo build --quiet -p netlab
+	node end2end/lab/lab.mjs --must --long
 
 bytes: build ## Print what a first visit to a room costs
 	node end2end/bytes.mjs

@@ -42,7 +42,7 @@ export async function play(scenario, { times, plain = false, seed = 1, log = () 
       const run = await once(scenario, { network, services, people });
       runs.push(run);
       log(`  ${scenario.id} ${n + 1}/${times}: ${JSON.stringify(run.figures)}`);
-      await pause((scenario.rest_s ?? 2) * 1_000);
+      if (n + 1 < times) await pause((scenario.rest_s ?? 2) * 1_000);
     }
     return runs;
   } finally {

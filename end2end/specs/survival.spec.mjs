@@ -78,8 +78,8 @@ test('two tabs of one person send each message once, also when one of them dies 
   await second.getByRole('button', { name: /^Open chat/ }).click();
   await second.getByRole('textbox', { name: 'Message' }).fill('from the second tab');
   await second.keyboard.press('Enter');
-  await expect(second.locator('[data-status="pending"]')).toHaveCount(1);
-  await expect(ana.page.locator('[data-status="pending"]')).toHaveCount(1);
+  await expect(second.locator('.mine[data-status="pending"]')).toHaveCount(1);
+  await expect(ana.page.locator('.mine[data-status="pending"]')).toHaveCount(1);
   await ana.page.close();
   await own.run();
   await second.reload();
