@@ -29,7 +29,7 @@ impl Limits {
     /// The client gives a socket up after this much silence.
     pub const LINK_DEAD_AFTER_MS: u64 = 6_000;
     /// On a slow network it waits longer, but never longer than this.
-    pub const LINK_DEAD_CAP_MS: u64 = 20_000;
+    pub const LINK_DEAD_CAP_MS: u64 = 9_000;
     /// Answers that take longer than this are counted as this.
     pub const RTT_CAP_MS: u64 = 10_000;
     /// A link in doubt has this long to answer, on a fast network.
@@ -82,7 +82,7 @@ impl Limits {
     /// An ICE restart that did not help by then is followed by the next rung.
     pub const RESTART_WITHIN_MS: u64 = 4_000;
     /// A path that was healthy for this long has nothing to remember.
-    pub const SETTLED_AFTER_MS: u64 = 10_000;
+    pub const SETTLED_AFTER_MS: u64 = 15_000;
     /// How long a path must be healthy before a first step down the ladder.
     pub const STEP_DOWN_AFTER_MS: u64 = 20_000;
     /// The most it must be healthy for after steps that were too early.
@@ -174,3 +174,5 @@ const _: () = assert!(Limits::CHAT_CHARS * 4 < Limits::HISTORY_BYTES);
 const _: () = assert!(Limits::HISTORY_BYTES < Limits::FRAME_BYTES);
 const _: () = assert!(Limits::CHAT_KEPT < Limits::CHAT_KEPT_BACK);
 const _: () = assert!(Limits::ICE_RESTARTS <= 5);
+const _: () = assert!(Limits::LINK_DEAD_CAP_MS + Limits::RETRY_FIRST_MS < Limits::LEFT_AFTER_MS);
+const _: () = assert!(Limits::SETTLED_AFTER_MS >= Limits::STEP_WATCH_MS);

@@ -7,7 +7,7 @@ use crate::negotiation::{Manners, Negotiation, NegotiationEffect, NegotiationEve
 use crate::outbox::Outbox;
 use crate::recovery::{Flow, Recovery, RecoveryEffect, RecoveryEvent, Route};
 use crate::time::Millis;
-use crate::wire::{Candidate, Sdp, Signal};
+use crate::wire::{Candidate, Sdp, Signal, without_addresses};
 
 /// Where the media path stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -353,9 +353,11 @@ impl Peer {
                     effects.push(PeerEffect::AddCandidate(epoch, candidate));
                 }
                 NegotiationEffect::SendOffer(round, sdp) => {
+                    let sdp = if self.hides { without_addresses(&sdp) } else { sdp };
                     effects.extend(self.send(now, Signal::Offer { epoch, round, sdp }));
                 }
                 NegotiationEffect::SendAnswer(round, sdp) => {
+                    let sdp = if self.hides { without_addresses(&sdp) } else { sdp };
                     effects.extend(self.send(now, Signal::Answer { epoch, round, sdp }));
                 }
                 NegotiationEffect::Broken => effects.extend(self.recover(now, RecoveryEvent::Broken)),

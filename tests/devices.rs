@@ -71,3 +71,19 @@ fn shortcuts_can_be_switched_off() {
     let _ = session.handle(NOW, Event::Intent(Intent::ToggleShortcuts));
     assert_eq!(session.handle(NOW, press()), [Effect::Mute]);
 }
+
+#[test]
+fn a_phone_call_interrupts_and_nothing_is_restarted() {
+    let mut session = in_the_lobby();
+    let _ = media(&mut session, MediaEvent::Started(MediaKind::Audio, "mic".into()));
+    let effects = media(&mut session, MediaEvent::Interrupted(MediaKind::Audio, true));
+    assert!(effects.is_empty(), "the device is waited for: {effects:?}");
+    assert_eq!(session.view().me.microphone, DeviceState::Failed(MediaProblem::Interrupted));
+    let effects = media(&mut session, MediaEvent::Interrupted(MediaKind::Audio, false));
+    assert!(effects.is_empty());
+    assert_eq!(session.view().me.microphone, DeviceState::On);
+    let _ = session.handle(NOW, Event::Intent(Intent::ToggleMicrophone));
+    let _ = media(&mut session, MediaEvent::Interrupted(MediaKind::Audio, true));
+    let _ = media(&mut session, MediaEvent::Interrupted(MediaKind::Audio, false));
+    assert_eq!(session.view().me.microphone, DeviceState::Off, "what was off stays off");
+}

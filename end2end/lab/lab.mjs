@@ -21,9 +21,9 @@ function judge(scenario, runs, strict) {
   for (const [name, limits] of Object.entries(scenario.pass)) {
     const values = runs.map(({ figures }) => figures[name]);
     for (const [what, limit] of Object.entries(limits)) {
-      const value = { p50: at(values, 0.5), p95: at(values, 0.95), max: Math.max(...values.map(Number)), all: values.every((one) => one === limit) }[what];
+      const value = { min: Math.min(...values.map(Number)), p50: at(values, 0.5), p95: at(values, 0.95), max: Math.max(...values.map(Number)), all: values.every((one) => one === limit) }[what];
       // The short form runs beside whatever else this machine does.
-      const kept = what === 'all' ? value : value <= limit * (strict ? 1 : 2);
+      const kept = what === 'all' ? value : what === 'min' ? value >= limit : value <= limit * (strict ? 1 : 2);
       ok &&= kept;
       lines.push(`${kept ? 'ok ' : 'NOT'} ${name} ${what} ${what === 'all' ? values.join(' ') : `${value} (limit ${limit})`}`);
     }
@@ -50,7 +50,7 @@ for (const scenario of chosen) {
   const times = has('--long') ? scenario.times.long : scenario.times.short;
   console.log(`${scenario.id}: ${scenario.title} (n=${times})`);
   try {
-    let runs = await play(scenario, { times, plain: has('--plain'), log: console.log });
+    let runs = await play(scenario, { times, plain: has('--plain'), long: has('--long'), log: console.log });
     let { ok, lines } = judge(scenario, runs, has('--long'));
     for (const line of lines) console.log(`  ${line}`);
     if (!ok && !has('--long') && !has('--plain')) {

@@ -34,10 +34,12 @@ export function missing() {
   return '';
 }
 
+let made = 0;
+
 export class Network {
   static async start(people, seed = 1) {
     const network = new Network();
-    network.id = `hf${process.pid % 10_000}`;
+    network.id = `hf${process.pid % 10_000}x${(made += 1)}`;
     network.dir = mkdtempSync(join(tmpdir(), 'holdfast-lab-'));
     network.names = ['srv', ...Array.from({ length: people }, (_, n) => `cl${n + 1}`)];
     network.address = {};
@@ -71,7 +73,7 @@ export class Network {
 
   // Kills every process of an end.
   killAll(name) {
-    for (const pid of run('ip', 'netns', 'pids', this.ns(name)).split('\n').filter(Boolean)) quiet('kill', '-9', pid);
+    for (const pid of quiet('ip', 'netns', 'pids', this.ns(name)).split('\n').filter(Boolean)) quiet('kill', '-9', pid);
   }
 
   spawnIn(name, command, args, options = {}) {
@@ -123,7 +125,9 @@ export class Network {
       socket.once('error', failed);
       socket.once('data', (text) => {
         socket.end();
-        done(JSON.parse(text));
+        const answer = JSON.parse(text);
+        if (answer.error || (order.end && !answer[order.end])) failed(new Error(`the switch: ${answer.error ?? 'no such end'}`));
+        else done(answer);
       });
       socket.write(`${JSON.stringify(order)}\n`);
     });
@@ -135,7 +139,10 @@ export class Network {
 
   stop() {
     this.switch?.kill('SIGKILL');
-    for (const name of this.names) quiet('ip', 'netns', 'del', this.ns(name));
+    for (const name of this.names) {
+      this.killAll(name);
+      quiet('ip', 'netns', 'del', this.ns(name));
+    }
     rmSync(this.dir, { recursive: true, force: true });
   }
 }

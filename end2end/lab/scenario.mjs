@@ -16,6 +16,7 @@ const STEPS = {
   kill_servers: ({ services, run }) => services.killServers().then(() => (run.canary += 1)),
   start_servers: ({ services }) => services.startServers(),
   kill_server: ({ services, step, run }) => services.kill(`server${step.n}`).then(() => (run.canary += 1)),
+  start_relay: ({ services, step }) => services.startRelay(step.n),
   kill_relay: ({ services, step, run }) => services.kill(`relay${step.n}`).then(() => (run.canary += 1)),
   shape: ({ network, who, step }) => network.shape(who, step.up, step.down),
   say: ({ person, step }) => person.say(step.text),
@@ -23,7 +24,10 @@ const STEPS = {
   kill_browser: ({ person, run }) => person.kill().then(() => (run.canary += 1)),
 };
 
-export async function play(scenario, { times, plain = false, seed = 1, log = () => {} }) {
+export async function play(scenario, { times, plain = false, long = false, seed = 1, log = () => {} }) {
+  // A step may come later in the long form.
+  const at = (step) => (long ? (scenario.long_steps?.[step.do] ?? step.at) : step.at);
+  scenario = { ...scenario, steps: scenario.steps.map((step) => ({ ...step, at: at(step) })) };
   const network = await Network.start(scenario.people, seed);
   let services;
   const people = [];
@@ -37,8 +41,8 @@ export async function play(scenario, { times, plain = false, seed = 1, log = () 
       for (let who = 0; who < people.length; who++) {
         if (people[who].gone) people[who] = await Person.start(network, who + 1, plain);
       }
-      if (n === 0 || scenario.fresh) await gather(people, room, scenario.lobby ?? []);
       if (scenario.before) await act(scenario.before, { network, services, people });
+      if (n === 0 || scenario.fresh) await gather(people, room, scenario.lobby ?? []);
       const run = await once(scenario, { network, services, people });
       runs.push(run);
       log(`  ${scenario.id} ${n + 1}/${times}: ${JSON.stringify(run.figures)}`);
@@ -88,14 +92,18 @@ async function once(scenario, context) {
   run.figures = {
     video_gap_ms: worst((seen) => Math.max(...frames(seen).map((times) => longestGap(times, began, ended)))),
     audio_gap_ms: worst((seen) => longestGap(heardTimes(seen.audio), began, ended)),
-    picture_back_ms: worst((seen) => Math.max(...frames(seen).map((times) => (times.find((at) => at >= mark) ?? ended) - mark))),
-    link_back_ms: worst((seen) => (backAt(seen.link, 'online', began) ?? mark) - mark),
+    // Whose picture never came counts to the end.
+    picture_back_ms: worst((seen) => {
+      const back = frames(seen).map((times) => (times.find((at) => at >= mark) ?? ended) - mark);
+      return back.length < alive.length - 1 ? ended - mark : Math.max(0, ...back);
+    }),
+    link_back_ms: worst((seen) => (backAt(seen.link, 'online', mark) ?? mark) - mark),
     link_drops: worst((seen) => seen.link.filter(([at, state]) => at > began && state === 'offline').length),
     connections_made: worst((seen) => seen.made.filter((at) => at >= began).length),
     restarts: worst((seen) => seen.restarts.filter((at) => at >= began).length),
     noticed_ms: Math.min(...alive.map((seen) => (seen.link.find(([at, state]) => at > began && state !== 'online')?.[0] ?? ended) - began)),
-    badge_ms: Math.min(...alive.map((seen) => (seen.words.find(([at, text]) => at > began && text)?.[0] ?? ended) - began)),
-    gone_ms: Math.min(...alive.map((seen) => goneAt(seen.tiles, began) ?? ended)) - began,
+    badge_ms: Math.max(...alive.map((seen) => (seen.words.find(([at, text]) => at > began && text)?.[0] ?? ended) - began)),
+    gone_ms: Math.max(...alive.map((seen) => goneAt(seen.tiles, began) ?? ended)) - began,
     leaves: worst((seen) => leaves(seen.tiles, began)),
   };
   const alone = alive.length === 1;

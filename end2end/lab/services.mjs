@@ -67,9 +67,13 @@ export class Services {
     this.launch(`relay${n}`, 'turnserver', ['-c', file]);
   }
 
-  async kill(name, signal = 'SIGKILL') {
+  // A step kills what runs; the end of the lab kills whatever still does.
+  async kill(name, signal = 'SIGKILL', must = true) {
     const { child } = this.running.get(name);
-    if (child.exitCode !== null || child.signalCode !== null) return;
+    if (child.exitCode !== null || child.signalCode !== null) {
+      if (must) throw new Error(`${name} is not running`);
+      return;
+    }
     child.kill(signal);
     await once(child, 'exit');
   }
@@ -98,6 +102,6 @@ export class Services {
   }
 
   async stop() {
-    for (const name of [...this.running.keys()].reverse()) await this.kill(name);
+    for (const name of [...this.running.keys()].reverse()) await this.kill(name, 'SIGKILL', false);
   }
 }

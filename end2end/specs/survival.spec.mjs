@@ -47,7 +47,7 @@ test('a message written while the server was gone survives the death of its page
   await ana.says('first of a dying page');
   await ana.says('second of a dying page');
   await expect(ana.page.locator('[data-status="pending"]')).toHaveCount(2);
-  await expect(ana.page.getByText('Messages will be sent when the connection is back.')).toBeVisible();
+  await expect(ana.page.getByText('The others can read it. It will be stored when the server is back.')).toBeVisible();
   // The tab is gone with everything in its memory; another tab of the same browser opens the room later.
   const address = ana.page.url();
   const context = ana.page.context();

@@ -18,7 +18,7 @@ const ANSWERED_MS: u64 = 500;
 /// A running track and the listener that says when it ends.
 struct Running {
     track: MediaStreamTrack,
-    _ended: Listener,
+    _listeners: [Listener; 3],
 }
 
 impl Drop for Running {
@@ -121,11 +121,19 @@ impl Media {
     }
 
     fn put(&self, kind: MediaKind, track: MediaStreamTrack) {
-        let inbox = self.inbox.clone();
-        let ended = Listener::new(&track, "ended", move |_| inbox.post(Event::Media(MediaEvent::Ended(kind))));
+        let listen = |name, event: MediaEvent| {
+            let inbox = self.inbox.clone();
+            Listener::new(&track, name, move |_| inbox.post(Event::Media(event.clone())))
+        };
+        let listeners = [
+            listen("ended", MediaEvent::Ended(kind)),
+            listen("mute", MediaEvent::Interrupted(kind, true)),
+            listen("unmute", MediaEvent::Interrupted(kind, false)),
+        ];
+        let starts_silent = track.muted();
         let id = js::get(&track.get_settings(), "deviceId").as_string().unwrap_or_default();
         // Not track.clone(), which is the browser's: a copy that would keep the camera running.
-        let running = Running { track: Clone::clone(&track), _ended: ended };
+        let running = Running { track: Clone::clone(&track), _listeners: listeners };
         let old = {
             let mut tracks = self.tracks.borrow_mut();
             match kind {
@@ -143,6 +151,9 @@ impl Media {
         (self.on_track)(kind, Some(&track));
         drop(old);
         self.inbox.post(Event::Media(MediaEvent::Started(kind, id)));
+        if starts_silent {
+            self.inbox.post(Event::Media(MediaEvent::Interrupted(kind, true)));
+        }
     }
 
     /// Stops a device and frees it.

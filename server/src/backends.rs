@@ -3,7 +3,6 @@
 use crate::archive::Archive;
 use crate::archive::embedded::EmbeddedArchive;
 use crate::archive::mongo::MongoArchive;
-use crate::clock;
 use crate::config::Config;
 use crate::dependency::Dependency;
 use crate::log::RoomLog;
@@ -184,18 +183,18 @@ fn archive_name(config: &Config, is_mongo: bool) -> anyhow::Result<String> {
 /// Nodes on one Redis must share one archive: each entry is archived by one of them, whichever comes first. The first
 /// to name an archive decides; it is noted in one step, so that two that start together do not both pass.
 const REGISTER: &str = r"
+local now = tonumber(redis.call('TIME')[1]) * 1000
 for _, name in ipairs(redis.call('HKEYS', KEYS[1])) do
-  if name ~= ARGV[1] and tonumber(redis.call('HGET', KEYS[1], name)) > tonumber(ARGV[2]) then return 0 end
+  if name ~= ARGV[1] and tonumber(redis.call('HGET', KEYS[1], name)) > now then return 0 end
 end
 redis.call('DEL', KEYS[1])
-redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
+redis.call('HSET', KEYS[1], ARGV[1], string.format('%.0f', now + ARGV[2]))
 return 1
 ";
 
 async fn register(redis: &Redis, archive: &str) -> Registered {
-    let now = clock::now().as_unix();
     let mut cmd = ::redis::cmd("EVAL");
-    cmd.arg(REGISTER).arg(1).arg(redis.key(0, "archives")).arg(archive).arg(now).arg(now + NODE_LIVES_MS);
+    cmd.arg(REGISTER).arg(1).arg(redis.key(0, "archives")).arg(archive).arg(NODE_LIVES_MS);
     match redis.cmd::<bool>(cmd).await {
         Ok(true) => Registered::Yes,
         Ok(false) => Registered::No(
@@ -209,10 +208,16 @@ async fn register(redis: &Redis, archive: &str) -> Registered {
 
 /// Says again and again that this archive is in use; ends when another one is.
 async fn stay_registered(redis: Redis, archive: String, say: watch::Sender<Registered>) {
+    let mut last_yes = tokio::time::Instant::now();
     loop {
         match register(&redis, &archive).await {
-            Registered::Unknown => {} // Asked again; what was known stays.
+            // Asked again. Another may have come by the time our word is no longer good.
+            Registered::Unknown if last_yes.elapsed() >= Duration::from_millis(NODE_LIVES_MS) => {
+                say.send_replace(Registered::Unknown);
+            }
+            Registered::Unknown => {}
             Registered::Yes => {
+                last_yes = tokio::time::Instant::now();
                 say.send_replace(Registered::Yes);
             }
             Registered::No(why) => {

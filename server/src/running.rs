@@ -1,8 +1,9 @@
 //! Puts the parts together: from a configuration to a server that listens.
 
+use crate::archive::Archive;
 use crate::backends::{Backends, Registered};
 use crate::config::Config;
-use crate::queue::worker;
+use crate::queue::{Queue, worker};
 use crate::redis::bus::{Bus, Load};
 use crate::rooms::{Parts, Rooms};
 use crate::state::{App, Shared};
@@ -14,6 +15,7 @@ use anyhow::Context;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -28,6 +30,31 @@ pub struct Running {
     helpers: TaskTracker,
     /// Ends what keeps the rooms, once no socket needs it.
     end: CancellationToken,
+}
+
+/// Works while this node's archive is known to be the only one: into the wrong one nothing may be written.
+async fn work_while_registered(
+    registered: watch::Receiver<Registered>,
+    queue: Arc<dyn Queue>,
+    archive: Arc<dyn Archive>,
+    until: CancellationToken,
+) {
+    let (mut may, mut no_more) = (registered.clone(), registered);
+    while !until.is_cancelled() {
+        let yes = may.wait_for(|known| *known == Registered::Yes);
+        if !until.run_until_cancelled(yes).await.is_some_and(|yes| yes.is_ok()) {
+            return;
+        }
+        let shift = until.child_token();
+        let end = async {
+            if no_more.wait_for(|known| *known != Registered::Yes).await.is_err() {
+                std::future::pending::<()>().await; // Nobody will ever say otherwise.
+            }
+            shift.cancel();
+        };
+        let work = worker::run(Arc::clone(&queue), Arc::clone(&archive), shift.clone());
+        let _ = tokio::join!(work, shift.run_until_cancelled(end));
+    }
 }
 
 impl Running {
@@ -83,14 +110,7 @@ impl Running {
             bus.start(redis, waiting, &rooms, load, &end);
         }
         let (queue, archive, until) = (Arc::clone(&backends.queue), Arc::clone(&backends.archive), end.clone());
-        let mut registered = backends.registered.clone();
-        helpers.spawn(async move {
-            // Into the wrong archive nothing is ever written.
-            let may = registered.wait_for(|known| *known == Registered::Yes);
-            if until.run_until_cancelled(may).await.is_some_and(|may| may.is_ok()) {
-                worker::run(queue, archive, until).await;
-            }
-        });
+        helpers.spawn(work_while_registered(backends.registered.clone(), queue, archive, until));
         let keep = sweep::Keep {
             days: app.config.retention_days,
             log_ms: u64::from(app.config.log_days) * 86_400_000,

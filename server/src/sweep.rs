@@ -77,7 +77,7 @@ pub async fn round(
 }
 
 /// Cuts a room's log: what is older than `before`, is in the archive, and does not tell who is in the room. With
-/// `forget`, messages that stand behind somebody's coming are redacted.
+/// `forget`, messages that are not cut are redacted: those behind somebody's coming, and those young enough to be sent again.
 async fn trim(backends: &Backends, room: &RoomId, before: Millis, forget: bool) -> Result<(), LogError> {
     // The queue is in order: if its oldest entry is younger, everything older is in the archive or laid aside.
     let waiting = backends.queue.stats().await?;
@@ -90,6 +90,8 @@ async fn trim(backends: &Backends, room: &RoomId, before: Millis, forget: bool) 
         let unused = clock::now().as_unix().saturating_sub(state.epoch.number()) > DAY_MS;
         return if unused { backends.log.trim(room, state.start()).await } else { Ok(()) };
     }
+    // The log must know the ids of what may still be sent again.
+    let cut = before.min(Millis::from_unix(clock::now().as_unix().saturating_sub(Limits::ID_WINDOW_MS)));
     let mut folded = Room::new(state.start());
     let mut until = state.oldest;
     let mut old = vec![];
@@ -100,7 +102,7 @@ async fn trim(backends: &Backends, room: &RoomId, before: Millis, forget: bool) 
         }
         for (offset, entry) in page.entries {
             // A redacted entry has no time; it goes with its neighbours.
-            if until + 1 == offset.seq && entry.at() < before {
+            if until + 1 == offset.seq && entry.at() < cut {
                 until = offset.seq;
             }
             if let Entry::Chat { id, at, .. } = &entry

@@ -62,7 +62,10 @@ async fn nothing_acknowledged_is_lost_under_any_mix_of_faults() {
     let Some(mut cluster) = Cluster::start(2).await else { return };
     let mut rng = Rng::new(seed);
     let (hall, addrs) = (room("fault-d3"), cluster.addrs());
-    let mut pages: Vec<Page> = (0..6).map(|n| Page::open(&format!("p{n}"), &hall, &addrs)).collect();
+    let mut pages: Vec<Page> = (0..6)
+        // Clocks that are a day off, either way, and some that are right.
+        .map(|n| Page::open_skewed(&format!("p{n}"), &hall, &addrs, [0, 86_400_000, -86_400_000][n % 3]))
+        .collect();
     for page in &pages {
         page.joined().await;
     }

@@ -219,6 +219,8 @@ impl Recovery {
                 vec![]
             }
             RecoveryEvent::Asked => match self.state {
+                // Theirs is the wish, not the trouble: a step down, or new credentials.
+                State::Healthy { .. } if now.since(self.moved) < Limits::STALL_MS => vec![RecoveryEffect::Restart],
                 State::Healthy { .. } | State::Trouble { restarting: false, .. } => {
                     self.fall_ill(now, now);
                     self.climb(now)

@@ -47,9 +47,7 @@ impl Session {
             ChannelEvent::Opened | ChannelEvent::Text(_) if self.plain => vec![],
             ChannelEvent::Opened => {
                 person.channel.open = Some(epoch);
-                let pass = person.channel.ours;
-                let waiting = self.chat.waiting_ids();
-                let mut effects = self.to_page(peer, &PeerMsg::Greet { pass, waiting });
+                let mut effects = self.greet_page(peer);
                 effects.extend(self.picture_state(peer));
                 if !self.can_store() {
                     effects.extend(self.pass_chat(&[peer], &self.chat.waiting_ids()));
@@ -72,13 +70,26 @@ impl Session {
         }
     }
 
+    fn greet_page(&self, peer: PeerId) -> Vec<Effect> {
+        let pass = self.people.get(&peer).map_or(0, |person| person.channel.ours);
+        self.to_page(peer, &PeerMsg::Greet { pass, waiting: self.chat.waiting_ids() })
+    }
+
+    /// A message of ours was taken back: whoever has read it forgets it.
+    pub(super) fn take_back(&self) -> Vec<Effect> {
+        self.people.keys().flat_map(|peer| self.greet_page(*peer)).collect()
+    }
+
     fn page_says(&mut self, now: Millis, from: PeerId, msg: PeerMsg) -> Vec<Effect> {
         match msg {
             PeerMsg::Greet { pass, waiting } => {
                 if let Some(person) = self.people.get_mut(&from) {
                     person.channel.theirs = Some(pass);
                 }
-                self.chat.keep_heard(from, &waiting);
+                // Without a server nobody can tell what is stored by now.
+                if self.link.is_online() {
+                    self.chat.keep_heard(from, &waiting);
+                }
                 vec![]
             }
             PeerMsg::Signal { stream, seq, signal } => self.signal(now, from, stream, seq, signal),
@@ -158,6 +169,12 @@ impl Session {
 
     pub(super) fn to_all_pages(&self, msg: &PeerMsg) -> Vec<Effect> {
         self.people.keys().flat_map(|peer| self.to_page(*peer, msg)).collect()
+    }
+
+    /// To everyone the server does not reach for us.
+    pub(super) fn to_unreached_pages(&self, msg: &PeerMsg) -> Vec<Effect> {
+        let unreached = self.people.keys().filter(|peer| !self.server_reaches(**peer));
+        unreached.flat_map(|peer| self.to_page(*peer, msg)).collect()
     }
 
     /// A signal or its acknowledgement, by whichever way there is.

@@ -8,7 +8,7 @@ use crate::outbox::{Full, Outbox};
 use crate::time::Millis;
 use crate::view::{ChatLine, Phase};
 use crate::wire::{Body, ClientMsg, Name, Refusal, TextError};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// How long a refused message waits before it is sent again.
@@ -45,6 +45,8 @@ pub(super) struct Chat {
     outbox: Outbox<ChatId, Waiting>,
     /// What other pages told of messages that are not stored yet, oldest first, each with its author's seat.
     heard: Vec<(PeerId, ChatLine)>,
+    /// Messages that were read this way: they are no news when they are stored.
+    read_before: BTreeSet<ChatId>,
     resend_at: Option<Millis>,
     pub(super) past: Past,
     /// From here on nothing is missing; an own message that was stored long ago may stand before it.
@@ -64,6 +66,7 @@ impl Default for Chat {
             kept: Limits::CHAT_KEPT,
             outbox: Outbox::new(Limits::OUTBOX),
             heard: vec![],
+            read_before: BTreeSet::new(),
             resend_at: None,
             past: Past::None,
             floor: Offset::default(),
@@ -144,10 +147,11 @@ impl Chat {
 
     /// An operator deleted it.
     pub(super) fn deleted(&mut self, id: ChatId) {
+        self.heard.retain(|(_, line)| line.id != id);
         if let Some(offset) = self.offsets.remove(&id) {
             self.stored.remove(&offset);
-            self.refresh();
         }
+        self.refresh();
     }
 
     /// A message is in the log; says whether it is new to this page.
@@ -165,9 +169,8 @@ impl Chat {
             return false;
         }
         let mine = mine || was_mine;
-        let told = self.heard.len();
         self.heard.retain(|(_, line)| line.id != id);
-        let news = self.heard.len() == told;
+        let news = !self.read_before.contains(&id);
         let line = ChatLine { id, name, mine, text: Arc::from(body.as_str()), at, offset: Some(offset), failed: false };
         self.stored.insert(offset, line);
         self.offsets.insert(id, offset);
@@ -190,6 +193,10 @@ impl Chat {
         }
         if self.heard.len() >= Limits::CHAT_HEARD {
             self.heard.remove(0);
+        }
+        self.read_before.insert(id);
+        if self.read_before.len() > 2 * Limits::CHAT_HEARD {
+            self.read_before.pop_first(); // Ids begin with their time: the oldest.
         }
         let text = Arc::from(body.as_str());
         self.heard.push((from, ChatLine { id, name, mine: false, text, at, offset: None, failed: false }));
@@ -312,6 +319,7 @@ impl Session {
         let Some(message) = failed.then(|| self.chat.outbox.ack(id)).flatten() else { return vec![] };
         let mut effects = self.write_down(now, message.body);
         effects.push(Effect::DropChat(id));
+        effects.extend(self.take_back());
         effects
     }
 
@@ -322,7 +330,9 @@ impl Session {
         }
         let _ = self.chat.outbox.ack(id);
         self.chat.refresh();
-        vec![Effect::DropChat(id)]
+        let mut effects = vec![Effect::DropChat(id)];
+        effects.extend(self.take_back());
+        effects
     }
 
     /// Sends everything that waits, in order. The server stores each id once.

@@ -88,6 +88,8 @@ pub enum MediaEvent {
     Failed(MediaKind, MediaProblem),
     /// It stopped by itself: unplugged, or taken by the system.
     Ended(MediaKind),
+    /// It gives nothing for a while, by no wish of the person's: a phone call, a closed lid. Or does so no more.
+    Interrupted(MediaKind, bool),
     /// The devices one can choose from changed.
     Devices(Devices),
     /// How loud somebody is, 0 to 100; `None` is oneself.

@@ -6,7 +6,7 @@ use crate::inbox::Inbox;
 use crate::link::LinkEvent;
 use crate::time::Millis;
 use crate::view::{LobbyView, Phase};
-use crate::wire::{ServerMsg, Welcome, decode};
+use crate::wire::{ClientMsg, ServerMsg, Welcome, decode};
 
 impl Session {
     pub(super) fn text(&mut self, now: Millis, text: &str) -> Vec<Effect> {
@@ -128,6 +128,11 @@ impl Session {
         effects.extend(self.save_seat(room));
         effects.extend(self.meet(now, welcome.now, welcome.roster));
         effects.extend(self.resend_everything(now));
+        if self.media.state() != self.told {
+            // Switched between our `hello` and its answer.
+            self.told = self.media.state();
+            effects.extend(self.send(&ClientMsg::State { media: self.told }));
+        }
         if first && !self.has_relay() && self.room.as_ref().is_some_and(RoomId::hides_addresses) {
             let text = "This call hides addresses and needs a relay, but this server has none.";
             effects.extend(self.notify(now, text));
@@ -143,12 +148,13 @@ impl Session {
         effects
     }
 
-    pub(super) fn save_seat(&self, room: RoomId) -> Option<Effect> {
+    pub(super) fn save_seat(&mut self, room: RoomId) -> Option<Effect> {
+        self.kept_wish = self.media.wanted();
         let seat = self.seat.as_ref()?;
         let keepsake = Keepsake {
             token: seat.token.clone(),
             name: self.name.clone(),
-            media: self.media.state(),
+            media: self.media.wanted(),
             claim: self.claim,
         };
         Some(Effect::SaveSeat(room, keepsake))

@@ -78,6 +78,7 @@ impl Session {
                 // By the clock, so that a page which does not know the last number still has a greater one.
                 self.claim = now.as_unix().max(self.claim + 1);
                 let (media, claim) = (self.media.state(), self.claim);
+                self.told = media;
                 ClientMsg::Hello(Hello { version: PROTOCOL_VERSION, room, name, media, claim, resume })
             }
             _ => {

@@ -28,6 +28,7 @@ impl Input {
     const fn state(&self) -> DeviceState {
         match (self.wanted, self.running, self.problem) {
             (false, _, _) => DeviceState::Off,
+            (true, true, Some(MediaProblem::Interrupted)) => DeviceState::Failed(MediaProblem::Interrupted),
             (true, true, _) => DeviceState::On,
             (true, false, Some(problem)) => DeviceState::Failed(problem),
             (true, false, None) => DeviceState::Starting,
@@ -60,12 +61,17 @@ impl Media {
         (self.microphone.wanted, self.camera.wanted) = (media.audio, media.video);
     }
 
-    /// What the others are told.
+    /// What the others are told: what they can expect to hear and see now.
     pub(super) const fn state(&self) -> MediaState {
         MediaState {
-            audio: self.microphone.wanted && self.microphone.problem.is_none(),
-            video: self.camera.wanted && self.camera.problem.is_none(),
+            audio: self.microphone.flows() && self.microphone.problem.is_none(),
+            video: self.camera.flows() && self.camera.problem.is_none(),
         }
+    }
+
+    /// What the person wants, whatever the devices do.
+    pub(super) const fn wanted(&self) -> MediaState {
+        MediaState { audio: self.microphone.wanted, video: self.camera.wanted }
     }
 
     pub(super) fn devices(&self) -> Arc<Devices> {
@@ -164,7 +170,9 @@ impl Session {
         match &event {
             // An answer to a question asked before the person left.
             MediaEvent::Started(kind, _) if !self.wants_devices() => return vec![Effect::Release(*kind)],
-            MediaEvent::Failed(..) | MediaEvent::Ended(_) if !self.wants_devices() => return vec![],
+            MediaEvent::Failed(..) | MediaEvent::Ended(_) | MediaEvent::Interrupted(..) if !self.wants_devices() => {
+                return vec![];
+            }
             _ => {}
         }
         let before = self.media.state();
@@ -172,6 +180,7 @@ impl Session {
             MediaEvent::Started(kind, id) => self.media.started(kind, id),
             MediaEvent::Failed(kind, problem) => self.device_failed(now, kind, problem),
             MediaEvent::Ended(kind) => self.device_ended(now, kind),
+            MediaEvent::Interrupted(kind, now_is) => self.device_interrupted(now, kind, now_is),
             MediaEvent::Devices(found) => {
                 let known = &self.media.devices;
                 let (camera, microphone, speaker) =
@@ -204,12 +213,25 @@ impl Session {
         effects
     }
 
+    /// Nothing is restarted: the same device gives sound or picture again when the system lets it.
+    fn device_interrupted(&mut self, now: Millis, kind: MediaKind, interrupted: bool) -> Vec<Effect> {
+        let input = self.media.input(kind);
+        let was = input.problem == Some(MediaProblem::Interrupted);
+        if !input.running || was == interrupted || (interrupted && input.problem.is_some()) {
+            return vec![];
+        }
+        input.problem = interrupted.then_some(MediaProblem::Interrupted);
+        let wanted = input.wanted;
+        if interrupted && wanted { self.notify(now, MediaProblem::Interrupted.advice(kind)) } else { vec![] }
+    }
+
     fn device_ended(&mut self, now: Millis, kind: MediaKind) -> Vec<Effect> {
         let input = self.media.input(kind);
         if !input.running {
             return vec![];
         }
         (input.running, input.device) = (false, None);
+        input.problem = input.problem.filter(|problem| *problem != MediaProblem::Interrupted);
         if !input.wanted {
             return vec![];
         }
@@ -225,7 +247,7 @@ impl Session {
     pub(super) fn toggle_microphone(&mut self) -> Vec<Effect> {
         let before = self.media.state();
         let input = &mut self.media.microphone;
-        input.wanted = !input.wanted || input.problem.is_some();
+        input.wanted = !input.wanted || (input.problem.is_some() && !input.running);
         let mut effects = match (input.wanted, input.running) {
             (true, true) => vec![Effect::Unmute],
             (false, _) => vec![Effect::Mute],
@@ -240,7 +262,7 @@ impl Session {
     pub(super) fn toggle_camera(&mut self) -> Vec<Effect> {
         let before = self.media.state();
         let input = &mut self.media.camera;
-        input.wanted = !input.wanted || input.problem.is_some();
+        input.wanted = !input.wanted || (input.problem.is_some() && !input.running);
         let mut effects = if input.wanted {
             self.media.restart(MediaKind::Video)
         } else {
@@ -256,14 +278,15 @@ impl Session {
     /// Tells the others, and this tab's memory, what changed.
     fn tell_media(&mut self, before: MediaState) -> Vec<Effect> {
         let media = self.media.state();
-        if media == before || self.seat.is_none() {
-            return vec![];
+        let mut effects = vec![];
+        if media != before && self.seat.is_some() {
+            self.told = media;
+            effects.extend(self.send(&ClientMsg::State { media }));
+            effects.extend(self.to_unreached_pages(&PeerMsg::State { media }));
         }
-        let mut effects = self.send(&ClientMsg::State { media });
-        if !self.link.is_online() {
-            effects.extend(self.to_all_pages(&PeerMsg::State { media }));
+        if self.seat.is_some() && self.media.wanted() != self.kept_wish {
+            effects.extend(self.room.clone().and_then(|room| self.save_seat(room)));
         }
-        effects.extend(self.room.clone().and_then(|room| self.save_seat(room)));
         effects
     }
 }

@@ -28,7 +28,7 @@ use crate::rng::Rng;
 use crate::speech::Speech;
 use crate::time::Millis;
 use crate::view::{CallView, LobbyView, Notice, Phase, Receipt};
-use crate::wire::{ClientMsg, CloseCode, IceServer, Name, PeerMsg, Token};
+use crate::wire::{ClientMsg, CloseCode, IceServer, MediaState, Name, PeerMsg, Token};
 use chat::Chat;
 use debug::Debug as DebugLog;
 use media::Media;
@@ -83,6 +83,9 @@ pub struct Session {
     /// When the last event was.
     now: Millis,
     /// The person goes on with sound alone.
+    /// What the server was last told of our devices, and what this tab remembers of the person's wish.
+    told: MediaState,
+    kept_wish: MediaState,
     audio_only: bool,
     plain: bool,
     debug: Option<DebugLog>,
@@ -124,6 +127,8 @@ impl Session {
             utc_offset_min: 0,
             rng,
             now: Millis::ZERO,
+            told: MediaState::default(),
+            kept_wish: MediaState::default(),
             audio_only: false,
             plain: false,
             debug: None,
@@ -356,9 +361,7 @@ impl Session {
 
     fn leave(&mut self, now: Millis) -> Vec<Effect> {
         let mut effects = self.send(&ClientMsg::Leave);
-        if !self.link.is_online() {
-            effects.extend(self.to_all_pages(&PeerMsg::Leave));
-        }
+        effects.extend(self.to_unreached_pages(&PeerMsg::Leave));
         effects.extend(self.end(now, Phase::Left));
         self.announce("You left the call.");
         effects

@@ -85,9 +85,10 @@ impl Session {
             peer.hide_addresses();
         }
         let Seat { name, media, here, joined, .. } = seat;
-        for event in
-            [RecoveryEvent::Relays(self.has_relay()), RecoveryEvent::Expect(media.audio || media.video, media.video)]
-        {
+        for event in [
+            RecoveryEvent::Relays(self.has_relay()),
+            RecoveryEvent::Expect(media.audio || media.video, media.video && !self.audio_only),
+        ] {
             let nothing = peer.recover(now, event);
             debug_assert!(nothing.is_empty(), "there is no connection yet");
         }
@@ -253,15 +254,18 @@ impl Session {
 
     pub(super) fn rtc(&mut self, now: Millis, peer: PeerId, epoch: PcEpoch, event: RtcEvent) -> Vec<Effect> {
         let Some(person) = self.people.get_mut(&peer) else { return vec![] };
-        let was_wrong = person.peer.recovery().wrong_since().is_some();
+        let (was_wrong, flowed) = {
+            let recovery = person.peer.recovery();
+            (recovery.wrong_since().is_some(), recovery.is_healthy())
+        };
         let effects = person.peer.rtc(now, epoch, event);
         let is_wrong = person.peer.recovery().wrong_since().is_some();
         let mut effects = self.run_peer(peer, effects);
         match (was_wrong, is_wrong) {
-            (false, true) => effects.extend(self.link(now, LinkEvent::Doubt)),
+            (false, true) if flowed => effects.extend(self.link(now, LinkEvent::Doubt)),
             // The network is back, whether or not the browser says so.
             (true, false) if !self.link.is_online() => effects.extend(self.link(now, LinkEvent::TryNow)),
-            (true, false | true) | (false, false) => {}
+            (true, false | true) | (false, false | true) => {}
         }
         effects
     }
@@ -279,6 +283,7 @@ impl Session {
                 PeerEffect::Open(epoch, route) => {
                     let ice = self.seat.as_ref().map(|seat| seat.ice.clone()).unwrap_or_default();
                     out.push(Effect::OpenPc(peer, epoch, ice, route));
+                    out.extend(self.first_picture(peer));
                 }
                 PeerEffect::SetRoute(epoch, route) => {
                     let ice = self.seat.as_ref().map(|seat| seat.ice.clone()).unwrap_or_default();

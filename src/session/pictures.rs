@@ -59,15 +59,20 @@ impl Session {
         effects
     }
 
+    /// A connection was made: the adapter is told what goes out on it.
+    pub(super) fn first_picture(&mut self, peer: PeerId) -> Option<Effect> {
+        let audio_only = self.audio_only;
+        let person = self.people.get_mut(&peer)?;
+        let sends = person.should_send(audio_only);
+        person.pictures.sending = sends;
+        Some(Effect::SetPicture(peer, person.peer.epoch(), sends))
+    }
+
     /// What a page that just met ours must know.
     pub(super) fn picture_state(&self, peer: PeerId) -> Vec<Effect> {
-        let mut effects = vec![];
-        if self.audio_only {
-            effects.extend(self.to_page(peer, &PeerMsg::Want { picture: false }));
-        }
-        if self.people.get(&peer).is_some_and(|person| !person.pictures.sending) {
-            effects.extend(self.to_page(peer, &PeerMsg::Sends { picture: false }));
-        }
+        let sending = self.people.get(&peer).is_none_or(|person| person.pictures.sending);
+        let mut effects = self.to_page(peer, &PeerMsg::Want { picture: !self.audio_only });
+        effects.extend(self.to_page(peer, &PeerMsg::Sends { picture: sending }));
         effects
     }
 

@@ -22,6 +22,8 @@ pub enum MediaProblem {
     Insecure,
     /// The browser cannot do this.
     Unsupported,
+    /// The system took it for a while, for a phone call perhaps; it comes back by itself.
+    Interrupted,
     /// Anything else.
     Other,
 }
@@ -47,6 +49,8 @@ impl MediaProblem {
             (Self::Unsupported, _) => {
                 "This browser cannot make video calls. A current Chrome, Firefox, Safari or Edge can."
             }
+            (Self::Interrupted, MediaKind::Video) => "The camera is interrupted. It comes back by itself.",
+            (Self::Interrupted, MediaKind::Audio) => "The microphone is interrupted. It comes back by itself.",
             (Self::Other, MediaKind::Video) => "The camera did not start. Try again, or choose another one.",
             (Self::Other, MediaKind::Audio) => "The microphone did not start. Try again, or choose another one.",
         }

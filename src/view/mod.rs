@@ -197,8 +197,12 @@ impl CallView {
     /// What is said over the message field; empty when all is well.
     #[must_use]
     pub fn chat_note(&self) -> &'static str {
+        let read = self.tiles.iter().any(|tile| matches!(tile.path, MediaPath::Live | MediaPath::Audio));
         match (self.pending(), self.link, self.store_away) {
             (0, ..) => "",
+            (_, LinkView::Connecting | LinkView::Offline { .. }, _) if read => {
+                "The others can read it. It will be stored when the server is back."
+            }
             (_, LinkView::Online, true) => "Messages will be saved when the server is back.",
             (_, LinkView::Online, false) => "",
             (_, LinkView::Connecting | LinkView::Offline { .. }, _) => {

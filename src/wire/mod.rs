@@ -14,7 +14,7 @@ pub use close::{CloseCode, Retry};
 pub use entry::{Entry, LeaveReason};
 pub use node::{NodeMsg, Presence};
 pub use peer::PeerMsg;
-pub use signal::{Candidate, Signal};
+pub use signal::{Candidate, Signal, without_addresses};
 pub use text::{Body, Name, Sdp, TextError, Token};
 
 use crate::id::{ChatId, Offset, PeerId, RoomId};

@@ -124,8 +124,18 @@ fn shows_address(line: &str) -> bool {
     let words: Vec<&str> = line.split_ascii_whitespace().collect();
     let after = |name: &str| words.iter().position(|word| *word == name).and_then(|at| words.get(at + 1)).copied();
     let relayed = after("typ").is_some_and(|kind| kind == "relay");
-    let seen = after("raddr").is_some_and(|addr| !matches!(addr, "0.0.0.0" | "::"));
+    // Where nothing may be told, Chromium writes no address here and Firefox the relay's own.
+    let own = words.get(4).copied().unwrap_or_default();
+    let seen = after("raddr").is_some_and(|addr| !matches!(addr, "0.0.0.0" | "::") && addr != own);
     !words.is_empty() && (!relayed || seen)
+}
+
+/// The same description without the candidates that show an address other than a relay's.
+#[must_use]
+pub fn without_addresses(sdp: &Sdp) -> Sdp {
+    let shown = |line: &&str| line.strip_prefix("a=candidate:").is_some_and(shows_address);
+    let kept: String = sdp.as_str().split_inclusive('\n').filter(|line| !shown(line)).collect();
+    Sdp::new(&kept).unwrap_or_else(|_| sdp.clone())
 }
 
 impl Signal {
@@ -171,11 +181,18 @@ mod tests {
         ] {
             assert!(line(shown).shows_address(), "{shown}");
         }
-        for hidden in ["192.0.2.7 50000 typ relay raddr 0.0.0.0 rport 0", "192.0.2.7 50000 typ relay"] {
+        for hidden in [
+            "192.0.2.7 50000 typ relay raddr 0.0.0.0 rport 0",
+            "192.0.2.7 50000 typ relay raddr 192.0.2.7 rport 50000",
+            "192.0.2.7 50000 typ relay",
+        ] {
             assert!(!line(hidden).shows_address(), "{hidden}");
         }
         let sdp = Sdp::new("v=0\r\na=candidate:1 1 udp 1 192.0.2.7 5 typ host\r\n").expect("short");
-        assert!(Signal::Offer { epoch: PcEpoch::from_number(1), round: 1, sdp }.shows_address());
+        let clean = without_addresses(&sdp);
+        assert_eq!(clean.as_str(), "v=0\r\n");
+        let offer = |sdp| Signal::Offer { epoch: PcEpoch::from_number(1), round: 1, sdp };
+        assert!(offer(sdp).shows_address() && !offer(clean).shows_address());
         assert!(!Candidate::new(String::new(), "0".into(), 0).expect("short").shows_address(), "the end of candidates");
     }
 }

@@ -54,7 +54,16 @@ pub struct Tally {
 type Links = Arc<Mutex<BTreeMap<String, (Link, Link)>>>;
 
 /// A packet and when it goes out; the number keeps the order of equal times.
-type Due = Reverse<(u64, u64, usize, Vec<u8>)>;
+type Due = Reverse<(u64, u64, Stage, usize, Vec<u8>)>;
+
+/// Where a packet is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Stage {
+    /// Between its sender and the switch.
+    Up,
+    /// Between the switch and its receiver.
+    Down,
+}
 
 /// Switches until the process ends.
 ///
@@ -125,11 +134,10 @@ fn switch(
                     && due.len() < ON_THE_WAY
                 {
                     let mut links = links.lock().expect("no holder of this lock can panic");
-                    let up = links.get_mut(&ends[from].name).and_then(|(up, _)| up.push(now(), packet.len()));
-                    let at = up.and_then(|at| links.get_mut(&ends[to].name)?.1.push(at, packet.len()));
+                    let at = links.get_mut(&ends[from].name).and_then(|(up, _)| up.push(now(), packet.len()));
                     if let Some(at) = at {
                         count += 1;
-                        due.push(Reverse((at, count, to, packet)));
+                        due.push(Reverse((at, count, Stage::Up, to, packet)));
                     }
                 }
             }
@@ -137,8 +145,17 @@ fn switch(
             Err(RecvTimeoutError::Disconnected) => anyhow::bail!("every device is gone"),
         }
         while due.peek().is_some_and(|Reverse((at, ..))| *at <= now()) {
-            if let Some(Reverse((_, _, to, packet))) = due.pop() {
-                let _ = devices[to].send(&packet); // A device that is down takes nothing, as a pulled plug.
+            match due.pop() {
+                // It enters the way down when it has come up, so that no sender's packets wait for another's.
+                Some(Reverse((at, n, Stage::Up, to, packet))) => {
+                    let mut links = links.lock().expect("no holder of this lock can panic");
+                    let down = links.get_mut(&ends[to].name).and_then(|(_, down)| down.push(at, packet.len()));
+                    due.extend(down.map(|at| Reverse((at, n, Stage::Down, to, packet))));
+                }
+                Some(Reverse((_, _, Stage::Down, to, packet))) => {
+                    let _ = devices[to].send(&packet); // A device that is down takes nothing, as a pulled plug.
+                }
+                None => {}
             }
         }
     }

@@ -233,23 +233,39 @@ impl MongoArchive {
 
     /// Deletes what a tombstone covers of the entries just stored: at most a batch.
     async fn delete_covered(&self, grave: &Tombstone) -> Result<(), Error> {
-        self.entries.delete_many(covered(grave)).await.map(drop)
+        self.entries.delete_many(covered(grave)).await?;
+        self.delete_record(grave).await
     }
 
-    /// Deletes up to `limit` entries, oldest first; answers how many.
+    /// Deletes the record of a room that was deleted, unless it was used again since.
+    async fn delete_record(&self, grave: &Tombstone) -> Result<(), Error> {
+        if let Deleted::Room(epoch) = grave.what {
+            let until = head_text(Offset { epoch, seq: u64::MAX });
+            self.rooms.delete_one(doc! { "_id": grave.room.as_str(), "head": { "$lte": until } }).await?;
+        }
+        Ok(())
+    }
+
+    /// Deletes up to `limit` entries, oldest first; answers how many were found, whoever deleted them.
     async fn delete_some(&self, filter: Document, limit: usize) -> Result<u64, Error> {
-        let find = self.entries.find(filter).sort(doc! { "epoch": 1, "seq": 1 }).limit(number(limit as u64));
-        let doomed: Vec<EntryDoc> = find.await?.try_collect().await?;
-        let mut deleted = 0;
+        // Only where they are: an entry of a newer version is deleted too.
+        let places = self.entries.clone_with_type::<Document>();
+        let find = places.find(filter).projection(doc! { "room": 1, "epoch": 1, "seq": 1 });
+        let find = find.sort(doc! { "epoch": 1, "seq": 1 }).limit(number(limit as u64));
+        let doomed: Vec<Document> = find.await?.try_collect().await?;
+        let found = doomed.len() as u64;
         let mut by_epoch: BTreeMap<(String, i64), Vec<i64>> = BTreeMap::new();
         for doc in doomed {
-            by_epoch.entry((doc.room, doc.epoch)).or_default().push(doc.seq);
+            let place = (doc.get_str("room"), doc.get_i64("epoch"), doc.get_i64("seq"));
+            if let (Ok(room), Ok(epoch), Ok(seq)) = place {
+                by_epoch.entry((room.to_owned(), epoch)).or_default().push(seq);
+            }
         }
         for ((room, epoch), seqs) in by_epoch {
             let filter = doc! { "room": room, "epoch": epoch, "seq": { "$in": seqs } };
-            deleted += self.entries.delete_many(filter).await?.deleted_count;
+            self.entries.delete_many(filter).await?;
         }
-        Ok(deleted)
+        Ok(found)
     }
 
     fn messages(&self, filter: Document, newest: bool, limit: usize) -> Answer<Vec<(Offset, Entry)>> {
@@ -364,10 +380,7 @@ impl Archive for MongoArchive {
             if this.delete_some(covered(&tombstone), limit).await? >= limit as u64 {
                 return Ok(false);
             }
-            if let Deleted::Room(epoch) = tombstone.what {
-                let until = head_text(Offset { epoch, seq: u64::MAX });
-                this.rooms.delete_one(doc! { "_id": tombstone.room.as_str(), "head": { "$lte": until } }).await?;
-            }
+            this.delete_record(&tombstone).await?;
             this.gone.update_one(doc! { "_id": tombstone.key() }, doc! { "$set": { "unfinished": false } }).await?;
             Ok(true)
         })

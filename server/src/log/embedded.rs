@@ -111,12 +111,12 @@ impl RoomLog for EmbeddedLog {
             }
             let (mut entries, mut keys) = (tx.open_table(ENTRIES)?, tx.open_table(KEYS)?);
             for seq in state.oldest + 1..=until.seq.min(state.head) {
-                let entry = entries.remove((name.as_str(), seq))?.and_then(|value| parse::<Entry>(value.value()));
-                if let Some(key) = entry.and_then(|entry| entry.key()) {
-                    keys.remove((name.as_str(), key.as_str()))?;
-                }
+                entries.remove((name.as_str(), seq))?;
                 state.oldest = seq;
             }
+            // Also the keys of what was redacted, which no longer says its own.
+            let room = (name.as_str(), "")..=(name.as_str(), "\u{10FFFF}");
+            keys.retain_in(room, |_, seq| seq > state.oldest)?;
             put_state(tx, &name, state)
         })
     }

@@ -116,7 +116,8 @@ impl RedisLog {
             if redacted.len() < missing.len() {
                 // Entries are gone that nobody took out: this life of the log is over, and everyone is told so.
                 tracing::error!(%room, epoch, missing = missing.len() - redacted.len(), "the log has lost entries and begins anew");
-                let args = vec![epoch.to_string(), "0".into()];
+                let first = missing.iter().find(|seq| !redacted.contains(seq)).copied().unwrap_or(0);
+                let args = vec![epoch.to_string(), "0".into(), first.to_string()];
                 let fresh = self.run(&WIPE_SCRIPT, &room, Offset::default(), args).await.map(self::state)?;
                 return Ok(LogPage { state: fresh, entries: vec![] });
             }
@@ -200,7 +201,7 @@ impl RoomLog for RedisLog {
     fn wipe(&self, room: &RoomId) -> BoxFuture<'static, Result<LogState, LogError>> {
         let (this, room) = (self.clone(), room.clone());
         async move {
-            let args = vec!["0".into(), "1".into()];
+            let args = vec!["0".into(), "1".into(), "0".into()];
             let fresh = this.run(&WIPE_SCRIPT, &room, Offset::default(), args).await.map(state);
             this.wakes.wake(&room);
             fresh

@@ -53,9 +53,10 @@ const STATE: &str = r"
 return {string.format('%.0f', e), string.format('%.0f', h), string.format('%.0f', o), p}
 ";
 
-/// ARGV 6: the life whose entries are missing; 7: '1' to begin anew in any case.
+/// ARGV 6: the life whose entries are missing; 7: '1' to begin anew in any case; 8: the first number missing, which may
+/// have been trimmed meanwhile.
 const WIPE: &str = r"
-if not lost and (ARGV[7] == '1' or tonumber(ARGV[6]) == e) then anew() end
+if not lost and (ARGV[7] == '1' or (tonumber(ARGV[6]) == e and tonumber(ARGV[8]) > o)) then anew() end
 return {string.format('%.0f', e), string.format('%.0f', h), string.format('%.0f', o), p}
 ";
 

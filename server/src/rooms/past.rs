@@ -71,6 +71,9 @@ pub async fn after(backends: &Backends, room: &RoomId, after: Offset, limit: usi
     }
     while messages.len() <= limit && at < state.head() {
         let page = backends.log.read(room, at, Limits::PAGE_ENTRIES).await?;
+        if page.state.epoch != state.epoch || page.state.oldest > at.seq {
+            return Err(LogError::Away); // It changed under us: asked again, the answer will fit.
+        }
         let Some((last, _)) = page.entries.last() else { break };
         at = *last;
         messages.extend(page.entries.into_iter().filter(|(_, entry)| matches!(entry, Entry::Chat { .. })));

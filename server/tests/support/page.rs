@@ -6,7 +6,7 @@ use futures::{SinkExt, StreamExt};
 use holdfast::session::{Effect, Entrance, Event, Intent, Keepsake, SocketEvent, Unsent};
 use holdfast::view::{CallView, ChatStatus, Earlier, LinkView, Phase};
 use holdfast::wire::{CloseCode, Entry, ServerMsg, decode};
-use holdfast::{ChatId, Offset, RoomId, Session, SocketEpoch};
+use holdfast::{ChatId, Millis, Offset, RoomId, Session, SocketEpoch};
 use netlab::history::Seen;
 use server::clock;
 use std::collections::BTreeMap;
@@ -33,6 +33,8 @@ pub(crate) struct Shared {
     pub(crate) resyncs: u32,
     /// What the server must never do, if it did.
     pub(crate) violations: Vec<String>,
+    /// By how much this computer's clock is wrong.
+    pub(crate) skew_ms: i64,
     /// Sockets it opened.
     pub(crate) sockets: u32,
     disk: Vec<Unsent>,
@@ -63,7 +65,13 @@ struct Driver {
 impl Page {
     /// Opens a room's page on one of these servers, tried in turn.
     pub(crate) fn open(name: &str, room: &RoomId, addrs: &[SocketAddr]) -> Self {
-        Self::with(name, room, Arc::new(Mutex::new(addrs.to_vec())), Arc::default())
+        Self::open_skewed(name, room, addrs, 0)
+    }
+
+    /// On a computer whose clock is wrong by this much.
+    pub(crate) fn open_skewed(name: &str, room: &RoomId, addrs: &[SocketAddr], skew_ms: i64) -> Self {
+        let shared = Shared { skew_ms, ..Shared::default() };
+        Self::with(name, room, Arc::new(Mutex::new(addrs.to_vec())), Arc::new(Mutex::new(shared)))
     }
 
     fn with(name: &str, room: &RoomId, addrs: Arc<Mutex<Vec<SocketAddr>>>, shared: Arc<Mutex<Shared>>) -> Self {
@@ -80,7 +88,7 @@ impl Page {
         };
         let task = tokio::spawn(async move {
             loop {
-                let deadline = driver.session.next_deadline().map_or(60_000, |at| at.since(clock::now()));
+                let deadline = driver.session.next_deadline().map_or(60_000, |at| at.since(driver.now()));
                 let wake = sleep_until(Instant::now() + Duration::from_millis(deadline.max(1)));
                 let event = tokio::select! {
                     event = waiting.recv() => match event { Some(event) => event, None => return },
@@ -192,10 +200,16 @@ impl Driver {
         {
             self.shared.lock().expect("no panic").resyncs += 1;
         }
-        for effect in self.session.handle(clock::now(), event) {
+        for effect in self.session.handle(self.now(), event) {
             self.run(effect);
         }
         self.publish();
+    }
+
+    /// This computer's clock, which may be wrong.
+    fn now(&self) -> Millis {
+        let skew_ms = self.shared.lock().expect("no panic").skew_ms;
+        Millis::from_unix(clock::now().as_unix().saturating_add_signed(skew_ms))
     }
 
     fn publish(&mut self) {
