@@ -29,6 +29,8 @@ pub const PARTITIONS: u64 = 8;
 const CONNECT_WITHIN: Duration = Duration::from_millis(1_500);
 /// The longest a blocking read blocks; the answer must come a little later.
 pub(crate) const BLOCK: Duration = Duration::from_secs(1);
+/// Questions that may wait for one connection: a burst of returning people asks some hundreds at once.
+const QUESTIONS_WAITING: usize = 4_096;
 
 /// How `REDIS_URL` says to reach it.
 enum Way {
@@ -215,7 +217,8 @@ impl Redis {
     pub(crate) async fn open(&self, answer_within: Duration) -> RedisResult<(Conn, Arc<Promise>)> {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(CONNECT_WITHIN))
-            .set_response_timeout(Some(answer_within));
+            .set_response_timeout(Some(answer_within))
+            .set_pipeline_buffer_size(QUESTIONS_WAITING);
         let mut conn = match &self.0.way {
             Way::One(client) => Conn::One(client.get_multiplexed_async_connection_with_config(&config).await?),
             Way::Sentinel(client) => Conn::One(client.lock().await.get_async_connection_with_config(&config).await?),
