@@ -11,8 +11,10 @@ export const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
 export function freePort() {
   return new Promise((done, failed) => {
     const probe = createServer();
-    probe.once('error', failed);
-    probe.listen(0, '127.0.0.1', () => {
+    // Below the ports that connections start from: a connection to a port nobody listens on yet could reach itself.
+    const wanted = 10_000 + Math.floor(Math.random() * 22_000);
+    probe.once('error', () => freePort().then(done, failed));
+    probe.listen(wanted, '127.0.0.1', () => {
       const { port } = probe.address();
       probe.close(() => done(port));
     });

@@ -28,8 +28,7 @@ async fn start(addr: SocketAddr, dir: &std::path::Path) -> Child {
 }
 
 fn free_addr() -> SocketAddr {
-    let probe = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-    probe.local_addr().expect("bound")
+    SocketAddr::from(([127, 0, 0, 1], support::stores::free_port()))
 }
 
 #[tokio::test]

@@ -7,8 +7,11 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
+/// Below the ports that connections start from: whoever tries to connect to a port that nobody listens on yet could
+/// otherwise reach itself, and take the port.
 pub(crate) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").and_then(|probe| probe.local_addr()).expect("a free port").port()
+    let ports = std::iter::repeat_with(|| rand::random_range(10_000..32_000));
+    ports.take(1_000).find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).expect("a free port")
 }
 
 fn await_port(port: u16) {
