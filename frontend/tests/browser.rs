@@ -97,7 +97,7 @@ async fn two_connections_in_one_page_negotiate_connect_and_carry_a_camera() {
             }
             RtcEvent::LocalCandidate(candidate) => candidates.push((other, candidate)),
             RtcEvent::Connected => connected += 1,
-            RtcEvent::AnswerApplied => {}
+            RtcEvent::AnswerApplied | RtcEvent::Flowed(_) => {}
             RtcEvent::Disconnected | RtcEvent::Failed | RtcEvent::OperationFailed => panic!("{event:?}"),
         }
         for (to, candidate) in candidates.drain(..) {
