@@ -29,8 +29,18 @@ export function missing() {
   for (const tool of ['ip', 'nft', 'turnserver', 'redis-server']) if (!quiet('which', tool)) return `the lab needs ${tool}`;
   if (!existsSync(FERRET)) return 'the lab needs target/ferretdb (scripts/build-ferretdb)';
   if (!existsSync(NETLAB)) return 'the lab needs its switch (cargo build -p netlab)';
-  if (quiet('unshare', '-n', 'echo', 'ok').trim() !== 'ok') return 'no network namespaces here';
-  if (!existsSync('/dev/net/tun')) return 'no TUN devices here';
+  // What the lab does is tried once: a kernel or a container may forbid any of it.
+  const probe = `hfprobe${process.pid % 10_000}`;
+  try {
+    run('ip', 'netns', 'add', probe);
+    run('ip', '-n', probe, 'tuntap', 'add', 'dev', 'lab1', 'mode', 'tun');
+    run('ip', 'netns', 'exec', probe, 'nft', 'add table inet lab; add chain inet lab out { type filter hook output priority 0; }');
+    run('ip', 'netns', 'exec', probe, 'nft', 'add rule inet lab out oifname "lab1" meta l4proto udp counter drop');
+  } catch (error) {
+    return `network namespaces, TUN devices or nftables do not work here (${error.message.split('\n')[0]})`;
+  } finally {
+    quiet('ip', 'netns', 'del', probe);
+  }
   return '';
 }
 
@@ -43,6 +53,7 @@ export class Network {
     network.dir = mkdtempSync(join(tmpdir(), 'holdfast-lab-'));
     network.names = ['srv', ...Array.from({ length: people }, (_, n) => `cl${n + 1}`)];
     network.address = {};
+    process.setMaxListeners(0); // One for each network of a long evening.
     process.once('exit', () => network.stop()); // Whatever happens, nothing of it stays behind.
     for (const name of network.names) {
       run('ip', 'netns', 'add', network.ns(name));
