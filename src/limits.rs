@@ -50,7 +50,7 @@ impl Limits {
     /// Others see a seat as reconnecting after this much silence.
     pub const AWAY_AFTER_MS: u64 = 6_000;
     /// A silent seat is given up after this long.
-    pub const LEFT_AFTER_MS: u64 = 11_800;
+    pub const LEFT_AFTER_MS: u64 = 11_600;
 
     /// A node that is cut off from the others keeps a socket this long before it asks it to come back, to another node.
     pub const CUT_OFF_SOCKET_MS: u64 = 5_000;

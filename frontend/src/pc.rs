@@ -17,7 +17,7 @@ use holdfast::view::MediaKind;
 use holdfast::wire::{Candidate, IceServer, Sdp};
 use holdfast::{PcEpoch, PeerId};
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
@@ -67,8 +67,6 @@ struct Inner {
     connections: BTreeMap<(PeerId, PcEpoch), Connection>,
     /// One stream a person for all their connections, so that a repair does not touch the element.
     streams: BTreeMap<PeerId, MediaStream>,
-    /// People who get no pictures from us because their path carries none.
-    without_picture: BTreeSet<PeerId>,
 }
 
 /// All connections of this page.
@@ -98,7 +96,7 @@ impl Connections {
         let mut listeners = listen(&pc, &post, peer, stream, Rc::clone(screen));
         let channel = channel::open(&pc);
         listeners.extend(channel::listen(&channel, peer, epoch, inbox));
-        let picture = Rc::new(Cell::new(!self.0.borrow().without_picture.contains(&peer)));
+        let picture = Rc::new(Cell::new(true)); // Until the core says otherwise, which it does at once.
         let ours = Ours { media: media.clone(), picture: Rc::clone(&picture) };
         wasm_bindgen_futures::spawn_local(work(pc.clone(), waiting, ours, post));
         let connection = Connection { pc, operations, channel, picture, _listeners: listeners };
@@ -125,14 +123,9 @@ impl Connections {
         }
     }
 
-    /// Sends our camera to this person, on this connection and later ones, or no more.
+    /// Sends our camera on this connection, or no more.
     pub(crate) fn set_picture(&self, peer: PeerId, epoch: PcEpoch, on: bool, track: Option<&MediaStreamTrack>) {
         let mut inner = self.0.borrow_mut();
-        if on {
-            inner.without_picture.remove(&peer)
-        } else {
-            inner.without_picture.insert(peer)
-        };
         if let Some(connection) = inner.connections.get_mut(&(peer, epoch)) {
             connection.picture.set(on);
             for transceiver in transceivers(&connection.pc).filter(|one| kind_of(one) == MediaKind::Video) {
@@ -187,7 +180,7 @@ impl Connections {
     /// The person's stream; streams of people who are gone are let go.
     pub(crate) fn stream(&self, peer: PeerId) -> Option<MediaStream> {
         let mut inner = self.0.borrow_mut();
-        let Inner { connections, streams, .. } = &mut *inner;
+        let Inner { connections, streams } = &mut *inner;
         streams.retain(|known, _| *known == peer || connections.keys().any(|(theirs, _)| theirs == known));
         if let Some(stream) = streams.get(&peer) {
             return Some(Clone::clone(stream));

@@ -134,18 +134,6 @@ impl Recovery {
         matches!(self.state, State::Healthy { .. })
     }
 
-    /// Whether there is a connection, up or not.
-    #[must_use]
-    pub const fn is_idle(&self) -> bool {
-        matches!(self.state, State::Idle)
-    }
-
-    /// Whether the browser says that media can flow.
-    #[must_use]
-    pub const fn is_up(&self) -> bool {
-        self.up
-    }
-
     /// Whether the pair in use has a relay in it; none while nobody knows.
     #[must_use]
     pub const fn relayed(&self) -> Option<bool> {
