@@ -22,10 +22,17 @@ impl Bucket {
     /// Takes one token; false if none is left.
     #[must_use]
     pub fn take(&mut self, now: Millis) -> bool {
+        self.take_many(now, 1)
+    }
+
+    /// Takes so many tokens at once; false, and none is taken, if fewer are left.
+    #[must_use]
+    pub fn take_many(&mut self, now: Millis, tokens: u32) -> bool {
         self.refill(now);
-        let taken = self.level >= 1_000;
+        let wanted = u64::from(tokens) * 1_000;
+        let taken = self.level >= wanted;
         if taken {
-            self.level -= 1_000;
+            self.level -= wanted;
         }
         taken
     }
@@ -56,6 +63,16 @@ mod tests {
         assert!(!bucket.take(Millis::from_unix(499)));
         assert!(bucket.take(Millis::from_unix(500)));
         assert!(!bucket.take(Millis::from_unix(500)));
+    }
+
+    #[test]
+    fn what_is_taken_at_once_is_there_whole_or_not_taken() {
+        let mut bucket = Bucket::new(Millis::ZERO, 1_000, 100);
+        assert!(bucket.take_many(Millis::ZERO, 700));
+        assert!(!bucket.take_many(Millis::ZERO, 400));
+        assert!(bucket.take_many(Millis::ZERO, 300), "the refusal took nothing");
+        assert!(bucket.take_many(Millis::from_unix(1_000), 100));
+        assert!(!bucket.take(Millis::from_unix(1_000)));
     }
 
     #[test]

@@ -73,6 +73,12 @@ impl Limits {
     pub const STALL_PATIENCE_MS: u64 = 3_300;
     /// For this long after a change of the network a stall is not waited out.
     pub const HURRY_MS: u64 = 6_000;
+    /// Without the server and without anybody's media for this long, ours is paused.
+    pub const PAUSE_AFTER_MS: u64 = 3_000;
+    /// A relay that has given no address by then counts as out of reach.
+    pub const RELAY_WITHIN_MS: u64 = 6_000;
+    /// What a page checks of its network and devices must be there by then.
+    pub const CHECK_WITHIN_MS: u64 = 10_000;
     /// No picture for this long, while sound comes, is worth saying.
     pub const BLIND_AFTER_MS: u64 = 2_000;
     /// After this long without a picture, while sound comes, a whole one is asked for.

@@ -22,6 +22,17 @@ pub enum Path {
     Troubled,
 }
 
+/// Whether a relay could carry the media if nothing else does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RelayReach {
+    /// One answered, or still has time to.
+    Open,
+    /// None answers.
+    Silent,
+    /// The server names none.
+    Missing,
+}
+
 /// What the browser says of a peer connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RtcEvent {
@@ -96,6 +107,9 @@ pub struct Peer {
     /// Until then their first offer is waited for; none once there is a connection.
     offer_by: Option<Millis>,
     recovery: Recovery,
+    /// Since when the browser looks for addresses, and whether it found a relay's.
+    gathers_since: Millis,
+    relay_found: bool,
     /// Which numbering both directions use: both sides take up the higher one, and then count from 1.
     stream: u64,
     sent: u64,
@@ -118,6 +132,8 @@ impl Peer {
             negotiation: Negotiation::new(manners),
             offer_by: Some(now.plus(Limits::PC_FOLLOWER_EXTRA_MS)),
             recovery: Recovery::new(manners == Manners::Impolite),
+            gathers_since: now,
+            relay_found: false,
             stream: base.as_unix(),
             sent: 0,
             outbox: Outbox::new(Limits::SIGNALS_UNACKED),
@@ -141,6 +157,16 @@ impl Peer {
     #[must_use]
     pub const fn recovery(&self) -> &Recovery {
         &self.recovery
+    }
+
+    /// Whether a relay could carry the media.
+    #[must_use]
+    pub fn relay_reach(&self, now: Millis) -> RelayReach {
+        match (self.recovery.has_relays(), self.relay_found) {
+            (false, _) => RelayReach::Missing,
+            (true, false) if now.since(self.gathers_since) >= Limits::RELAY_WITHIN_MS => RelayReach::Silent,
+            (true, _) => RelayReach::Open,
+        }
     }
 
     /// Shows them no address but relays'.
@@ -180,6 +206,12 @@ impl Peer {
         effects
     }
 
+    /// Negotiates the newest connection once more.
+    #[must_use]
+    pub fn offer_again(&mut self, now: Millis) -> Vec<PeerEffect> {
+        if self.offer_by.is_some() { vec![] } else { self.negotiate(now, NegotiationEvent::Offer) }
+    }
+
     /// Applies what the browser says of the connection of `epoch`.
     #[must_use]
     pub fn rtc(&mut self, now: Millis, epoch: PcEpoch, event: RtcEvent) -> Vec<PeerEffect> {
@@ -198,7 +230,10 @@ impl Peer {
             }
             RtcEvent::OperationFailed => self.negotiate(now, NegotiationEvent::Failed),
             RtcEvent::LocalCandidate(candidate) if self.hides && candidate.shows_address() => vec![],
-            RtcEvent::LocalCandidate(candidate) => self.send(now, Signal::Candidate { epoch, candidate }),
+            RtcEvent::LocalCandidate(candidate) => {
+                self.relay_found |= candidate.is_relay();
+                self.send(now, Signal::Candidate { epoch, candidate })
+            }
             RtcEvent::Connected => self.recover(now, RecoveryEvent::Connected),
             RtcEvent::Disconnected => self.recover(now, RecoveryEvent::Disconnected),
             RtcEvent::Failed => self.recover(now, RecoveryEvent::Failed),
@@ -310,6 +345,7 @@ impl Peer {
         let mut effects = if close_old { self.close() } else { vec![] };
         (self.epoch, self.offer_by) = (epoch, None);
         self.negotiation = Negotiation::new(self.manners);
+        self.gathers_anew(now);
         effects.push(PeerEffect::Open(epoch, self.recovery.route()));
         effects.extend(self.recover(now, RecoveryEvent::Opened));
         effects
@@ -346,8 +382,16 @@ impl Peer {
         let mut effects = vec![];
         for effect in self.negotiation.handle(event) {
             match effect {
-                NegotiationEffect::CreateOffer { restart } => effects.push(PeerEffect::CreateOffer(epoch, restart)),
-                NegotiationEffect::ApplyOffer(sdp) => effects.push(PeerEffect::ApplyOffer(epoch, sdp)),
+                NegotiationEffect::CreateOffer { restart } => {
+                    if restart {
+                        self.gathers_anew(now);
+                    }
+                    effects.push(PeerEffect::CreateOffer(epoch, restart));
+                }
+                NegotiationEffect::ApplyOffer(sdp) => {
+                    self.gathers_anew(now); // After the first, their offers are restarts.
+                    effects.push(PeerEffect::ApplyOffer(epoch, sdp));
+                }
                 NegotiationEffect::ApplyAnswer(sdp) => effects.push(PeerEffect::ApplyAnswer(epoch, sdp)),
                 NegotiationEffect::AddCandidate(candidate) => {
                     effects.push(PeerEffect::AddCandidate(epoch, candidate));
@@ -364,6 +408,13 @@ impl Peer {
             }
         }
         effects
+    }
+
+    /// Addresses are looked for once more. A relay that did not answer the last time does not get its time again.
+    const fn gathers_anew(&mut self, now: Millis) {
+        if std::mem::replace(&mut self.relay_found, false) {
+            self.gathers_since = now;
+        }
     }
 
     fn start_stream(&mut self, stream: u64) {

@@ -57,6 +57,7 @@ fn client_messages() -> Vec<ClientMsg> {
     };
     let mut all = vec![
         ClientMsg::Watch { version: PROTOCOL_VERSION, room: room.clone() },
+        ClientMsg::Check { version: PROTOCOL_VERSION },
         hello(None),
         hello(Some(Resume { token, after: at(5) })),
         ClientMsg::Chat { id: id(), body: body() },
@@ -112,6 +113,7 @@ fn server_messages() -> Vec<ServerMsg> {
     ];
     let mut all = vec![
         ServerMsg::Lobby { people: vec![name()], full: false },
+        ServerMsg::Ways { ice: vec![] },
         ServerMsg::Welcome(Box::new(welcome)),
         ServerMsg::CaughtUp { at: at(9) },
         ServerMsg::Resync { from: at(0), seats: vec![peer(1)] },

@@ -7,6 +7,8 @@ use holdfast::RoomId;
 pub enum Page {
     /// `/`.
     Home,
+    /// `/check`.
+    Check,
     /// `/r/{room}`.
     Room(RoomId),
     /// Anything else.
@@ -19,6 +21,7 @@ impl Page {
     pub fn title(&self) -> String {
         match self {
             Self::Home => "Holdfast: video calls that hold on".into(),
+            Self::Check => "Check your connection - Holdfast".into(),
             Self::Room(room) => format!("{room} - Holdfast"),
             Self::NotFound => "Not found - Holdfast".into(),
         }
@@ -27,7 +30,7 @@ impl Page {
     /// Whether search engines may know it.
     #[must_use]
     pub const fn is_public(&self) -> bool {
-        matches!(self, Self::Home)
+        matches!(self, Self::Home | Self::Check)
     }
 }
 
@@ -60,6 +63,7 @@ impl Address {
         let page = match path.strip_prefix("/r/") {
             Some(code) => code.parse().map_or(Page::NotFound, Page::Room),
             None if path == "/" => Page::Home,
+            None if path == "/check" => Page::Check,
             None => Page::NotFound,
         };
         Self { page, query: Query(query.trim_start_matches('?').to_owned()) }
@@ -97,6 +101,7 @@ mod tests {
     #[test]
     fn urls_name_pages() {
         assert_eq!(Address::read("/", "").page, Page::Home);
+        assert_eq!(Address::read("/check", "").page, Page::Check);
         assert!(matches!(Address::read("/r/abc-def", "").page, Page::Room(room) if room.as_str() == "abc-def"));
         for path in ["", "/x", "/r/", "/r/a b", "/r/abc/more", "/R/abc"] {
             assert_eq!(Address::read(path, "").page, Page::NotFound, "{path}");

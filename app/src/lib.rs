@@ -10,13 +10,16 @@ pub mod call;
 mod components;
 pub mod dom;
 pub mod pages;
+mod weight;
 
 use address::{Address, Page};
 use leptos::prelude::*;
 use leptos_meta::HashedStylesheet;
+use pages::check::CheckPage;
 use pages::home::HomePage;
 use pages::not_found::NotFoundPage;
 use pages::room::RoomPage;
+use weight::served;
 
 /// The HTML document around a page. Runs on the server only.
 #[must_use]
@@ -56,12 +59,13 @@ pub fn App(
 ) -> impl IntoView {
     let Address { page, query } = address;
     match page {
-        Page::Home => view! { <HomePage unknown=query.get("unknown").is_some() /> }.into_any(),
+        Page::Home => served(view! { <HomePage unknown=query.get("unknown").is_some() /> }),
+        Page::Check => served(view! { <CheckPage /> }),
         Page::Room(room) => {
             let name = query.get("name").unwrap_or_default();
             let join = query.get("join").is_some_and(|text| text == "1");
-            view! { <RoomPage room name join /> }.into_any()
+            served(view! { <RoomPage room name join /> })
         }
-        Page::NotFound => view! { <NotFoundPage /> }.into_any(),
+        Page::NotFound => served(view! { <NotFoundPage /> }),
     }
 }

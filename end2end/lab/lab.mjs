@@ -1,4 +1,4 @@
-// The lab: `node end2end/lab/lab.mjs [--long] [--plain] [--only A1,B1]` plays scenario files and says what people
+// The lab: `node end2end/lab/lab.mjs [--long] [--plain] [--only A1,B1] [--times n] [--table]` plays scenario files and says what people
 // experienced. Fails if a figure is missed or a canary did not sing.
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -11,14 +11,33 @@ const here = dirname(fileURLToPath(import.meta.url));
 const flags = process.argv.slice(2);
 const has = (name) => flags.includes(name);
 const only = flags[flags.indexOf('--only') + 1]?.split(',');
+const given = Number(flags[flags.indexOf('--times') + 1]);
 const out = join(here, 'out');
 
 const at = (values, share) => [...values].sort((a, b) => a - b)[Math.min(values.length - 1, Math.ceil(values.length * share) - 1)] ?? 0;
 
+const passOf = (scenario) => (has('--long') ? { ...scenario.pass, ...scenario.long_pass } : scenario.pass);
+
+// What docs/RESULTS.md shows: a line for each figure that a scenario is judged by.
+function table(rows) {
+  const lines = ['| scenario | n | figure | p50 | p95 | worst |', '|---|---|---|---|---|---|'];
+  for (const { scenario, runs } of rows) {
+    for (const [name, limits] of Object.entries(passOf(scenario))) {
+      const values = runs.map(({ figures }) => figures[name]);
+      const least = 'min' in limits && !('max' in limits);
+      const cells = values.every((value) => typeof value === 'number')
+        ? [at(values, 0.5), at(values, 0.95), least ? Math.min(...values) : Math.max(...values)]
+        : [`${values.filter((value) => value === limits.all).length} of ${values.length}`, '', ''];
+      lines.push(`| ${scenario.id} ${scenario.title} | ${runs.length} | ${name} | ${cells.join(' | ')} |`);
+    }
+  }
+  return lines.join('\n');
+}
+
 function judge(scenario, runs, strict) {
   const lines = [];
   let ok = true;
-  for (const [name, limits] of Object.entries(scenario.pass)) {
+  for (const [name, limits] of Object.entries(passOf(scenario))) {
     const values = runs.map(({ figures }) => figures[name]);
     for (const [what, limit] of Object.entries(limits)) {
       const value = { min: Math.min(...values.map(Number)), p50: at(values, 0.5), p95: at(values, 0.95), max: Math.max(...values.map(Number)), all: values.every((one) => one === limit) }[what];
@@ -45,9 +64,10 @@ const files = readdirSync(join(here, 'scenarios')).filter((file) => file.endsWit
 const scenarios = files.map((file) => JSON.parse(readFileSync(join(here, 'scenarios', file), 'utf8')));
 const chosen = scenarios.filter(({ id, long_only }) => (has('--only') ? only.includes(id) : has('--long') || !long_only));
 const rows = [];
+const played = [];
 let failed = 0;
 for (const scenario of chosen) {
-  const times = has('--long') ? scenario.times.long : scenario.times.short;
+  const times = given > 0 ? given : has('--long') ? scenario.times.long : scenario.times.short;
   console.log(`${scenario.id}: ${scenario.title} (n=${times})`);
   try {
     let runs = await play(scenario, { times, plain: has('--plain'), long: has('--long'), log: console.log });
@@ -61,6 +81,7 @@ for (const scenario of chosen) {
       for (const line of lines) console.log(`  ${line}`);
     }
     failed += ok || has('--plain') ? 0 : 1;
+    played.push({ scenario, runs });
     rows.push({ id: scenario.id, n: times, plain: has('--plain'), figures: runs.map(({ figures }) => figures) });
     if (scenario.plot) writeFileSync(join(out, `${scenario.id}${has('--plain') ? '-plain' : ''}.svg`), plot(scenario, runs.at(-1)));
   } catch (error) {
@@ -69,5 +90,6 @@ for (const scenario of chosen) {
   }
 }
 writeFileSync(join(out, has('--plain') ? 'plain.json' : 'results.json'), JSON.stringify(rows, null, 1));
+if (has('--table')) console.log(table(played));
 console.log(`${chosen.length - failed} of ${chosen.length} scenarios passed`);
 process.exit(failed > 0 ? 1 : 0);

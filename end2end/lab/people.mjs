@@ -7,10 +7,10 @@ import { probe } from './probe.mjs';
 import { URL_OF_LAB } from './services.mjs';
 
 export class Person {
-  static async start(network, index, plain = false) {
+  static async start(network, index, scenario, plain = false) {
     const person = new Person();
     const name = `cl${index}`;
-    Object.assign(person, { network, at: name, name: ['Ana', 'Bo', 'Cy'][index - 1], plain });
+    Object.assign(person, { network, at: name, name: ['Ana', 'Bo', 'Cy'][index - 1], plain, scenario });
     // The browser runs in its namespace; Playwright speaks to it over a pipe, which knows no namespaces.
     const wrapper = join(network.dir, `chromium-${name}`);
     writeFileSync(wrapper, `#!/bin/sh\nexec ip netns exec ${network.ns(name)} ${CHROMIUM} "$@"\n`, { mode: 0o755 });
@@ -23,7 +23,9 @@ export class Person {
     this.context ??= await this.browser.newContext({ permissions: ['camera', 'microphone'], viewport: { width: 640, height: 480 } });
     this.page = await this.context.newPage();
     await this.page.addInitScript(probe);
-    const more = this.plain ? '&debug=1&plain=1' : '';
+    const wrong = this.scenario.clocks?.[this.at];
+    if (wrong) await this.page.addInitScript(wrongClock, wrong);
+    const more = this.plain ? '&debug=1&plain=1' : this.scenario.debug ? '&debug=1' : '';
     this.opened = Date.now();
     await this.page.goto(`${URL_OF_LAB}/r/${room}?name=${this.name}${join ? '&join=1' : ''}${more}`);
   }
@@ -63,7 +65,48 @@ export class Person {
   }
 
   async join() {
-    await this.page.getByRole('button', { name: 'Join', exact: true }).click();
+    await this.press('Join');
+  }
+
+  async press(name) {
+    await this.page.getByRole('button', { name, exact: true }).click();
+  }
+
+  // So many messages, one every so often, as fast as the page takes them.
+  async sayMany(count, everyMs) {
+    const open = this.page.getByRole('button', { name: /^Open chat/ });
+    if (await open.isVisible()) await open.click();
+    const began = Date.now();
+    for (let n = 0; n < count; n++) {
+      await this.page.getByRole('textbox', { name: 'Message' }).fill(`${this.name} ${n}`);
+      await this.page.keyboard.press('Enter');
+      await new Promise((done) => setTimeout(done, Math.max(0, began + (n + 1) * everyMs - Date.now())));
+    }
+  }
+
+  // When so many messages were there; none if they did not come.
+  async hasRead(count, withinMs) {
+    const there = (n) => document.querySelectorAll('[role="log"] [data-msg][data-status="stored"]').length >= n;
+    return this.page.waitForFunction(there, count, { timeout: withinMs, polling: 50 }).then(() => Date.now(), () => undefined);
+  }
+
+  async openChat() {
+    const open = this.page.getByRole('button', { name: /^Open chat/ });
+    if (await open.isVisible()) await open.click();
+  }
+
+  // As a browser treats a page that nobody looks at: it is told, and its timers run once a second.
+  hide() {
+    return this.page.evaluate(() => {
+      for (const [name, value] of [['visibilityState', 'hidden'], ['hidden', true]]) Object.defineProperty(document, name, { get: () => value, configurable: true });
+      document.dispatchEvent(new Event('visibilitychange'));
+      const real = window.setTimeout;
+      window.setTimeout = (act, ms, ...rest) => real(act, Math.ceil((ms ?? 0) / 1_000) * 1_000, ...rest);
+    });
+  }
+
+  unsettled() {
+    return this.page.evaluate(() => window.__unsettled());
   }
 
   // The browser dies without a word, with everything in it.
@@ -79,6 +122,19 @@ export class Person {
   async stop() {
     await this.browser.close();
   }
+}
+
+// Runs in a page before its own scripts: the computer's clock is wrong by so much.
+function wrongClock(ms) {
+  const Real = Date;
+  window.Date = class extends Real {
+    constructor(...args) {
+      super(...(args.length > 0 ? args : [Real.now() + ms]));
+    }
+    static now() {
+      return Real.now() + ms;
+    }
+  };
 }
 
 // The longest time between two of these, from `from` on; what is still missing at `to` counts.

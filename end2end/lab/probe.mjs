@@ -1,6 +1,6 @@
 // Runs in a page before its own scripts and writes down what a person would have seen and heard, with times.
 export function probe() {
-  const seen = { frames: {}, audio: [], link: [], tiles: [], words: [], restarts: [], made: [], candidates: [], connections: [] };
+  const seen = { frames: {}, audio: [], link: [], tiles: [], words: [], restarts: [], made: [], signaling: [], candidates: [], connections: [] };
   window.__seen = seen;
   const Real = window.RTCPeerConnection;
   window.RTCPeerConnection = class extends Real {
@@ -8,6 +8,7 @@ export function probe() {
       super(...args);
       seen.connections.push(this);
       seen.made.push(Date.now());
+      this.addEventListener('signalingstatechange', () => seen.signaling.push([Date.now(), this.signalingState]));
     }
 
     addIceCandidate(candidate, ...more) {
@@ -25,6 +26,7 @@ export function probe() {
       super.restartIce();
     }
   };
+  window.__unsettled = () => seen.connections.filter((pc) => !['stable', 'closed'].includes(pc.signalingState)).length;
   const watched = new WeakSet();
   const watch = (video, peer) => {
     watched.add(video);

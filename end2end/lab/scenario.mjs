@@ -20,26 +20,39 @@ const STEPS = {
   kill_relay: ({ services, step, run }) => services.kill(`relay${step.n}`).then(() => (run.canary += 1)),
   shape: ({ network, who, step }) => network.shape(who, step.up, step.down),
   say: ({ person, step }) => person.say(step.text),
+  say_many: ({ person, step }) => void (person.saying = person.sayMany(step.count, step.every_ms)),
+  open_chat: ({ person }) => person.openChat(),
+  has_read: async ({ person, step, run }) => {
+    const at = await person.hasRead(step.count, step.within_s * 1_000);
+    const online = (await person.seen()).link.findLast(([, state]) => state === 'online')?.[0];
+    run.caught_up = at ? Math.max(0, at - Math.max(run.mark ?? 0, online ?? 0)) : Infinity;
+  },
+  flush_redis: ({ services, run }) => services.flushRedis() ?? (run.canary += 1),
+  reload: ({ person }) => person.page.reload(),
+  hide: ({ person, run }) => person.hide().then(() => (run.canary += 1)),
+  offer_again: ({ people, run }) => Promise.all(people.map((one) => one.press('Offer again'))).then(() => (run.canary += 1)),
+  press: ({ person, step }) => person.press(step.name),
   join: ({ person }) => person.join(),
   kill_browser: ({ person, run }) => person.kill().then(() => (run.canary += 1)),
 };
 
 export async function play(scenario, { times, plain = false, long = false, seed = 1, log = () => {} }) {
-  // A step may come later in the long form.
-  const at = (step) => (long ? (scenario.long_steps?.[step.do] ?? step.at) : step.at);
-  scenario = { ...scenario, steps: scenario.steps.map((step) => ({ ...step, at: at(step) })) };
+  // A step may be another one in the long form.
+  const later = (step) => (long ? (scenario.long_steps?.[step.do] ?? {}) : {});
+  const pass = long ? { ...scenario.pass, ...scenario.long_pass } : scenario.pass;
+  scenario = { ...scenario, pass, steps: scenario.steps.map((step) => ({ ...step, ...later(step) })) };
   const network = await Network.start(scenario.people, seed);
   let services;
   const people = [];
   try {
     services = await Services.start(network, scenario.services);
     if (scenario.link) for (const name of network.names.slice(1)) await network.shape(name, scenario.link);
-    for (let n = 1; n <= scenario.people; n++) people.push(await Person.start(network, n, plain));
+    for (let n = 1; n <= scenario.people; n++) people.push(await Person.start(network, n, scenario, plain));
     const runs = [];
     for (let n = 0; n < times; n++) {
       const room = `${scenario.room ?? 'lab'}-${scenario.id.toLowerCase()}-${n}`;
       for (let who = 0; who < people.length; who++) {
-        if (people[who].gone) people[who] = await Person.start(network, who + 1, plain);
+        if (people[who].gone) people[who] = await Person.start(network, who + 1, scenario, plain);
       }
       if (scenario.before) await act(scenario.before, { network, services, people });
       if (n === 0 || scenario.fresh) await gather(people, room, scenario.lobby ?? []);
@@ -87,7 +100,9 @@ async function once(scenario, context) {
   for (const person of people) run.seen.push(person.gone ? null : await person.seen());
   const alive = run.seen.filter(Boolean);
   const worst = (of) => Math.max(...alive.map(of));
-  const frames = (seen) => Object.values(seen.frames);
+  // Of those who are there in the end: a seat that somebody gave up shows nothing any more.
+  const there = (seen) => (seen.tiles.at(-1)?.[1] ?? '').split(' ').filter(Boolean).map((text) => text.split(':')[0]);
+  const frames = (seen) => there(seen).map((peer) => seen.frames[peer] ?? []);
   const { began, ended, mark } = run;
   run.figures = {
     video_gap_ms: worst((seen) => Math.max(...frames(seen).map((times) => longestGap(times, began, ended)))),
@@ -105,13 +120,18 @@ async function once(scenario, context) {
     badge_ms: Math.max(...alive.map((seen) => (seen.words.find(([at, text]) => at > began && text)?.[0] ?? ended) - began)),
     gone_ms: Math.max(...alive.map((seen) => goneAt(seen.tiles, began) ?? ended)) - began,
     leaves: worst((seen) => leaves(seen.tiles, began)),
+    settled_ms: worst((seen) => (seen.signaling.at(-1)?.[0] ?? mark) - mark),
+    rounds: worst((seen) => seen.signaling.filter(([at, state]) => at >= mark && state === 'stable').length),
+    ...(run.caught_up !== undefined && { caught_up_ms: run.caught_up }),
   };
+  run.figures.unsettled = (await Promise.all(people.filter((one) => !one.gone).map((one) => one.unsettled()))).reduce((sum, n) => sum + n, 0);
   const alone = alive.length === 1;
   const steady = alive.every((seen) => seen.link.at(-1)[1] === 'online' && (alone || frames(seen).some((times) => ended - times.at(-1) < 1_000)));
   run.figures.healed = steady;
   run.figures.canary = run.canary > 0 || scenario.canary === 'none' || scenario.canary === 'address';
   if (scenario.messages) {
     const all = await Promise.all(people.map((person) => person.messages()));
+    run.figures.messages = Math.min(...all.map((one) => one.length));
     run.figures.messages_alike = all.every((one) => JSON.stringify(one) === JSON.stringify(all[0])) && all[0].length > 0;
   }
   if (scenario.addresses) {

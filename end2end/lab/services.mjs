@@ -78,6 +78,11 @@ export class Services {
     await once(child, 'exit');
   }
 
+  // Everything that Redis keeps is gone.
+  flushRedis() {
+    this.network.in('srv', 'redis-cli', '-p', '6379', 'flushall');
+  }
+
   // Every connection through the balancer ends with RST.
   resetConnections() {
     this.running.get('balancer').child.kill('SIGUSR1');

@@ -23,6 +23,7 @@ mod screen;
 mod socket;
 mod storage;
 pub mod testing;
+mod ways;
 
 use app::address::Address;
 use app::call::Call;

@@ -32,6 +32,7 @@ struct Tracks {
     audio: Option<Running>,
     video: Option<Running>,
     muted: bool,
+    covered: bool,
 }
 
 /// Called when a track of ours was replaced: every peer connection sends the new one.
@@ -141,7 +142,10 @@ impl Media {
                     track.set_enabled(!tracks.muted);
                     tracks.audio.replace(running)
                 }
-                MediaKind::Video => tracks.video.replace(running),
+                MediaKind::Video => {
+                    track.set_enabled(!tracks.covered);
+                    tracks.video.replace(running)
+                }
             }
         };
         if kind == MediaKind::Video {
@@ -168,6 +172,15 @@ impl Media {
         if let Some(old) = old {
             self.preview.remove_track(&old.track);
             (self.on_track)(kind, None);
+        }
+    }
+
+    /// Sends darkness, or pictures.
+    pub(crate) fn set_covered(&self, covered: bool) {
+        let mut tracks = self.tracks.borrow_mut();
+        tracks.covered = covered;
+        if let Some(running) = &tracks.video {
+            running.track.set_enabled(!covered);
         }
     }
 

@@ -17,7 +17,8 @@ pub(crate) fn listen(inbox: &Inbox) -> Vec<Listener> {
     let mut listeners = vec![
         post("online", NetEvent::Online),
         post("offline", NetEvent::Offline),
-        // Also after the page was kept in the back-forward cache, or frozen.
+        // Into the back-forward cache, and out of it.
+        post("pagehide", NetEvent::Frozen),
         post("pageshow", NetEvent::Shown),
     ];
     // Where the browser says so, also when one network takes over from another without a gap.
@@ -26,8 +27,10 @@ pub(crate) fn listen(inbox: &Inbox) -> Vec<Listener> {
         listeners.push(Listener::new(connection, "change", move |_| inbox.post(Event::Net(NetEvent::Online))));
     }
     if let Some(document) = window.document() {
-        let resumed = inbox.clone();
-        listeners.push(Listener::new(&document, "resume", move |_| resumed.post(Event::Net(NetEvent::Shown))));
+        for (name, event) in [("freeze", NetEvent::Frozen), ("resume", NetEvent::Shown)] {
+            let inbox = inbox.clone();
+            listeners.push(Listener::new(&document, name, move |_| inbox.post(Event::Net(event))));
+        }
         let (inbox, page) = (inbox.clone(), document.clone());
         listeners.push(Listener::new(&document, "visibilitychange", move |_| {
             if page.visibility_state() == VisibilityState::Visible {

@@ -349,7 +349,7 @@ async fn apply_offer(pc: &RtcPeerConnection, ours: &Ours, sdp: &Sdp) -> Result<S
     set_local(pc).await
 }
 
-async fn set_local(pc: &RtcPeerConnection) -> Result<Sdp, JsValue> {
+pub(crate) async fn set_local(pc: &RtcPeerConnection) -> Result<Sdp, JsValue> {
     JsFuture::from(pc.unchecked_ref::<PeerConnectionExt>().set_local_description()).await?;
     let text = pc.local_description().map(|description| description.sdp()).unwrap_or_default();
     Sdp::new(&text).map_err(|error| JsValue::from_str(&error.to_string()))

@@ -8,7 +8,7 @@ use crate::outbox::Outbox;
 use crate::pc::{self, Connections, Operation, configuration};
 use crate::screen::Screen;
 use crate::socket::Socket;
-use crate::storage;
+use crate::{storage, ways};
 use holdfast::RoomId;
 use holdfast::session::{Effect, Event, Intent};
 use holdfast::view::MediaKind;
@@ -58,6 +58,14 @@ impl Browser {
     fn run_one(&mut self, effect: Effect) {
         match effect {
             Effect::Recall(room, name, join) => self.recall(room, name, join),
+            Effect::Prepare => self.prepare(),
+            Effect::Try(row, server) => {
+                let inbox = self.inbox.clone();
+                wasm_bindgen_futures::spawn_local(async move {
+                    let works = ways::gives_an_address(server).await;
+                    inbox.post(Event::Tried(row, works));
+                });
+            }
             Effect::OpenSocket(epoch) => self.socket.open(epoch),
             Effect::SendText(epoch, text) => self.socket.send(epoch, text),
             Effect::CloseSocket(epoch) => self.socket.close(epoch),
@@ -88,6 +96,7 @@ impl Browser {
             Effect::Release(kind) => self.media().map_or((), |media| media.release(kind)),
             Effect::Unmute => self.media().map_or((), |media| media.set_muted(false)),
             Effect::Mute => self.media().map_or((), |media| media.set_muted(true)),
+            Effect::Cover(covered) => self.media().map_or((), |media| media.set_covered(covered)),
             Effect::SetSpeaker(id) => self.screen.borrow_mut().set_speaker(id),
             Effect::Attach(None) => {
                 if let Some(media) = self.media() {
@@ -134,7 +143,8 @@ impl Browser {
         self.room.as_ref().map(|room| &room.media)
     }
 
-    fn recall(&mut self, room: RoomId, name: String, join: bool) {
+    /// Makes what media needs.
+    fn prepare(&mut self) {
         if self.room.is_none()
             && let Ok(preview) = MediaStream::new()
         {
@@ -151,6 +161,10 @@ impl Browser {
             let flows = Flows::new(self.inbox.clone(), self.connections.clone());
             self.room = Some(InRoom { media, _levels: levels, _flows: flows });
         }
+    }
+
+    fn recall(&mut self, room: RoomId, name: String, join: bool) {
+        self.prepare();
         let (outbox, inbox) = (self.outbox.clone(), self.inbox.clone());
         wasm_bindgen_futures::spawn_local(async move {
             let mut entrance = storage::recall(&room, name, join);

@@ -2,7 +2,7 @@
 
 use crate::origin::Origins;
 use clap::Parser;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
@@ -124,6 +124,14 @@ pub struct TurnConfig {
     #[arg(id = "turn_addr", long = "turn-addr", env = "TURN_ADDR")]
     pub addr: Option<SocketAddr>,
 
+    /// UDP address of the embedded server for IPv6, such as [::]:3478. Empty: IPv4 only.
+    #[arg(long = "turn-addr6", env = "TURN_ADDR6")]
+    pub addr6: Option<SocketAddrV6>,
+
+    /// IPv6 address under which browsers reach the relay. Empty: the one it listens on.
+    #[arg(long = "turn-public-ip6", env = "TURN_PUBLIC_IP6")]
+    pub public_ip6: Option<Ipv6Addr>,
+
     /// Address under which browsers reach the relay. Empty: the address it listens on.
     #[arg(long = "turn-public-ip", env = "TURN_PUBLIC_IP")]
     pub public_ip: Option<IpAddr>,
@@ -151,6 +159,10 @@ pub struct TurnConfig {
     /// Relay allocations a seat may hold on the embedded server.
     #[arg(long = "turn-quota", env = "TURN_QUOTA", default_value_t = 12, value_parser = clap::value_parser!(u16).range(1..=1_000))]
     pub quota: u16,
+
+    /// Bytes a second that an allocation of the embedded server relays, each way; more is dropped.
+    #[arg(long = "turn-bytes-per-s", env = "TURN_BYTES_PER_S", default_value_t = 625_000, value_parser = clap::value_parser!(u32).range(10_000..=100_000_000))]
+    pub bytes_per_s: u32,
 }
 
 /// A range of UDP ports.

@@ -53,6 +53,16 @@ fn describe() {
     describe_counter!("holdfast_archive_refusals_total", "Entries the archive refused");
     describe_counter!("holdfast_expired_total", "Entries deleted because of their age");
     describe_counter!("holdfast_breaker_changes_total", "Changes of a dependency's breaker");
+    describe_gauge!("holdfast_relay_allocations", "Allocations of the embedded relay");
+    describe_counter!("holdfast_relay_bytes_total", "Bytes it relayed, to peers and to its clients");
+    describe_counter!(
+        "holdfast_relay_dropped_total",
+        "Datagrams it dropped: of peers it may not talk to, or past the rate"
+    );
+    describe_counter!(
+        "holdfast_relay_refused_total",
+        "Requests it refused, by code; 401 is also the usual first answer"
+    );
     describe_counter!("holdfast_bus_dropped_total", "Messages between nodes dropped before they were sent");
 }
 

@@ -95,7 +95,7 @@ enum Carrier {
 }
 
 impl Carrier {
-    async fn open(way: &Way) -> Result<Self, Trouble> {
+    async fn open(way: &Way, roots: &RootCertStore) -> Result<Self, Trouble> {
         let broken = |error: io::Error| Trouble::Broken(error.to_string());
         let mut found = tokio::net::lookup_host((way.host.as_str(), way.port)).await.map_err(|_| Trouble::Name)?;
         let addr = found.next().ok_or(Trouble::Name)?;
@@ -110,8 +110,7 @@ impl Carrier {
             return Ok(Self::Stream(Box::new(stream)));
         }
         let name = ServerName::try_from(way.host.clone()).map_err(|_| Trouble::Address)?;
-        let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-        let config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+        let config = ClientConfig::builder().with_root_certificates(roots.clone()).with_no_client_auth();
         let hello = TlsConnector::from(Arc::new(config)).connect(name, stream);
         let stream = timeout(WITHIN, hello).await.map_err(|_| Trouble::Silence)?.map_err(broken)?;
         Ok(Self::Stream(Box::new(stream)))
@@ -162,14 +161,21 @@ fn question(parts: Vec<Box<dyn Setter>>) -> Message {
     message
 }
 
+/// Whom browsers trust.
+#[must_use]
+pub fn public_roots() -> RootCertStore {
+    RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() }
+}
+
 /// Asks one relay for an address, as a browser does, and gives it back. Answers the address and how long it took.
+/// `roots` are trusted to vouch for it.
 ///
 /// # Errors
 /// What is wrong, in words.
-pub async fn check(url: &str, secret: &str) -> Result<(SocketAddr, Duration), Trouble> {
+pub async fn check(url: &str, secret: &str, roots: &RootCertStore) -> Result<(SocketAddr, Duration), Trouble> {
     let way = Way::read(url).ok_or(Trouble::Address)?;
     let began = Instant::now();
-    let mut carrier = Carrier::open(&way).await?;
+    let mut carrier = Carrier::open(&way, roots).await?;
     let mut rng = Rng::new(rand::random());
     let until_s = clock::now().as_unix() / 1_000 + 60;
     let user = format!("{until_s}:{}:{}", RoomId::mint(&mut rng), PeerId::from_bits(rng.next_u64()));
@@ -218,9 +224,10 @@ pub async fn run(config: &Config) -> anyhow::Result<()> {
         !relays.is_empty(),
         "TURN_URLS names no relay: people whose networks block direct connections cannot meet, unless the embedded one is reachable"
     );
+    let roots = public_roots();
     let (mut works, mut strict) = (0, false);
     for url in &relays {
-        match check(url, &config.turn.secret).await {
+        match check(url, &config.turn.secret, &roots).await {
             Ok((relayed, took)) => {
                 works += 1;
                 strict |= url.starts_with("turns") || url.ends_with("transport=tcp");

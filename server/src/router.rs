@@ -38,6 +38,7 @@ pub fn router(app: &App) -> Router {
         .route("/admin/dead", post(admin_page::act))
         .nest("/api/v1", api::router(app))
         .route("/", get(pages::show))
+        .route("/check", get(pages::show))
         .route("/r/{room}", get(pages::show))
         .nest("/pkg", pkg)
         .fallback_service(files)

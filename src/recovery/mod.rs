@@ -31,6 +31,8 @@ pub struct Recovery {
     plain: bool,
     state: State,
     rung: Rung,
+    /// When the first connection was made since media last flowed.
+    first_opened: Option<Millis>,
     /// Since when something is wrong.
     wrong_since: Option<Millis>,
     restarts: u8,
@@ -67,6 +69,7 @@ impl Recovery {
             plain: false,
             state: State::Idle,
             rung: Rung::Clear,
+            first_opened: None,
             wrong_since: None,
             restarts: 0,
             up: false,
@@ -128,6 +131,12 @@ impl Recovery {
         (flows && now.since(self.seen) >= Limits::BLIND_AFTER_MS).then_some(self.seen)
     }
 
+    /// Whether there is a relay to go through.
+    #[must_use]
+    pub const fn has_relays(&self) -> bool {
+        self.relays
+    }
+
     /// Whether media flows, or would if there were any.
     #[must_use]
     pub const fn is_healthy(&self) -> bool {
@@ -162,6 +171,12 @@ impl Recovery {
             RecoveryEvent::Opened => {
                 (self.up, self.flow, self.still) = (false, Flow::default(), None);
                 (self.moved, self.seen) = (now, now);
+                let first = *self.first_opened.get_or_insert(now);
+                if now.since(first) >= Limits::RESTART_WITHIN_MS {
+                    // The other side tries once more: on this side too nothing came of what was before.
+                    self.wrong_since.get_or_insert(first);
+                    self.rung = self.rung.max(Rung::Rebuild);
+                }
                 self.state = State::Setup { until: now.plus(Limits::PC_CONNECT_WITHIN_MS + self.patience_ms()) };
                 vec![]
             }
@@ -234,7 +249,7 @@ impl Recovery {
     }
 
     fn heal(&mut self, now: Millis) -> Vec<RecoveryEffect> {
-        (self.moved, self.still, self.wrong_since) = (now, None, None);
+        (self.moved, self.still, self.wrong_since, self.first_opened) = (now, None, None, None);
         let was = self.state;
         if !matches!(was, State::Healthy { .. }) {
             self.state = State::Healthy { since: now };

@@ -253,7 +253,9 @@ impl Room {
         let peer = *peer;
         let mut effects = self.heard(now, conn);
         match msg {
-            ClientMsg::Watch { .. } | ClientMsg::Hello(_) => effects.push(refuse(conn, Refusal::Seated, None)),
+            ClientMsg::Watch { .. } | ClientMsg::Check { .. } | ClientMsg::Hello(_) => {
+                effects.push(refuse(conn, Refusal::Seated, None));
+            }
             ClientMsg::Chat { id, body } => effects.extend(self.chat(now, conn, peer, id, body)),
             ClientMsg::Signal { signal, .. } if self.hides_addresses && signal.shows_address() => {
                 effects.push(refuse(conn, Refusal::ShowsAddress, None));

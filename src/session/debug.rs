@@ -23,6 +23,8 @@ pub enum Fault {
     ExpireRelays,
     /// Only relays carry anything.
     RelayOnly,
+    /// Everything is negotiated once more, without need.
+    OfferAgain,
     /// What the server says is not heard any more, until the link is given up.
     FreezeHeartbeat,
 }
@@ -106,6 +108,11 @@ impl Session {
                     server.credential = server.credential.as_ref().map(|_| "expired".into());
                 }
                 self.configure_all(now)
+            }
+            Fault::OfferAgain => {
+                let again: Vec<_> =
+                    self.people.iter_mut().map(|(peer, person)| (*peer, person.peer.offer_again(now))).collect();
+                again.into_iter().flat_map(|(peer, effects)| self.run_peer(peer, effects)).collect()
             }
             Fault::RelayOnly => self.recover_all(now, RecoveryEvent::ForceRelay),
             Fault::FreezeHeartbeat => {

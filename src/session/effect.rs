@@ -21,6 +21,10 @@ pub enum Effect {
     /// Read what is remembered of this room and report with [`super::Event::Entered`]. The texts are the name in the
     /// link and whether the link asks to go straight in.
     Recall(RoomId, String, bool),
+    /// Get ready for media without entering a room.
+    Prepare,
+    /// See whether this one server gives an address, and report with [`super::Event::Tried`] under this number.
+    Try(usize, IceServer),
     /// Open a socket under this epoch.
     OpenSocket(SocketEpoch),
     /// Send a frame on the socket of this epoch.
@@ -55,6 +59,8 @@ pub enum Effect {
     Unmute,
     /// Send silence and keep the microphone running.
     Mute,
+    /// Send darkness and keep the camera running, or pictures again.
+    Cover(bool),
     /// Hear through this device.
     SetSpeaker(String),
     /// Show this person's stream in their tile; `None` is oneself.

@@ -105,6 +105,8 @@ pub enum NetEvent {
     Shown,
     /// The browser says the network is gone: a hint, never a verdict.
     Offline,
+    /// The page is put aside, frozen or kept for 'back': nobody looks at it until it is shown again.
+    Frozen,
 }
 
 /// What the person wants.
@@ -112,6 +114,8 @@ pub enum NetEvent {
 pub enum Intent {
     /// Go to a room: the lobby is shown. The driver answers with [`Event::Entered`].
     Enter(RoomId, String, bool),
+    /// Check the network and the devices instead of calling.
+    Check,
     /// Take a seat under this name.
     Join(String),
     /// Leave the call.
@@ -175,6 +179,8 @@ pub enum Event {
     Channel(PeerId, PcEpoch, ChannelEvent),
     /// Something with microphone, camera or speakers.
     Media(MediaEvent),
+    /// What became of [`super::Effect::Try`] with this number.
+    Tried(usize, bool),
     /// Something with the network.
     Net(NetEvent),
     /// The person wants something.

@@ -89,6 +89,7 @@ impl Session {
                 }
                 effects
             }
+            ServerMsg::Ways { .. } => vec![], // An answer to a page that checks.
         }
     }
 

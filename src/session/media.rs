@@ -1,9 +1,11 @@
 //! The own microphone and camera: what the person wants, what runs, and what to do when a device fails.
 
+use super::people::Person;
 use super::{Capture, Effect, MediaEvent, Session};
 use crate::id::PeerId;
+use crate::limits::Limits;
 use crate::time::Millis;
-use crate::view::{DeviceState, Devices, MediaKind, MediaProblem, SelfView};
+use crate::view::{DeviceState, Devices, MediaKind, MediaProblem, Phase, SelfView};
 use crate::wire::{ClientMsg, MediaState, PeerMsg};
 use std::sync::Arc;
 
@@ -47,6 +49,8 @@ pub(super) struct Media {
     camera: Input,
     devices: Arc<Devices>,
     barred: Option<MediaProblem>,
+    /// Nothing of ours goes out, whatever is wanted: the person cannot see that they are in a call.
+    paused: bool,
 }
 
 impl Media {
@@ -85,6 +89,7 @@ impl Media {
             microphone: self.microphone.state(),
             camera: self.camera.state(),
             speaking: speaking && self.microphone.flows(),
+            paused: self.paused,
         }
     }
 
@@ -109,6 +114,19 @@ impl Media {
             (input.running, input.starting) = (false, false);
         }
         vec![Effect::Release(MediaKind::Audio), Effect::Release(MediaKind::Video)]
+    }
+
+    /// Sends silence and darkness while `paused`; what is wanted stays.
+    fn set_paused(&mut self, paused: bool) -> Vec<Effect> {
+        self.paused = paused;
+        let mut effects = vec![];
+        if self.microphone.flows() {
+            effects.push(if paused { Effect::Mute } else { Effect::Unmute });
+        }
+        if self.camera.running {
+            effects.push(Effect::Cover(paused));
+        }
+        effects
     }
 
     const fn input(&mut self, kind: MediaKind) -> &mut Input {
@@ -153,10 +171,10 @@ impl Media {
             MediaKind::Video => devices.camera = id,
         }
         match (kind, wanted) {
-            (MediaKind::Audio, true) => vec![Effect::Unmute],
+            (MediaKind::Audio, true) if !self.paused => vec![Effect::Unmute],
             // Switched off while it was starting.
-            (MediaKind::Audio, false) => vec![Effect::Mute],
-            (MediaKind::Video, true) => vec![],
+            (MediaKind::Audio, false | true) => vec![Effect::Mute],
+            (MediaKind::Video, true) => vec![Effect::Cover(self.paused)],
             (MediaKind::Video, false) => {
                 self.camera.running = false;
                 vec![Effect::Release(MediaKind::Video)]
@@ -166,6 +184,32 @@ impl Media {
 }
 
 impl Session {
+    /// Whoever cannot see that they are in a call is neither heard nor seen in it.
+    pub(super) fn pause_unseen(&mut self, now: Millis) -> Vec<Effect> {
+        let paused = self.phase == Phase::InCall && (self.frozen || self.is_cut_off(now));
+        if paused == self.media.paused {
+            return vec![];
+        }
+        let mut effects = self.media.set_paused(paused);
+        match (paused, self.phase) {
+            (true, _) => self.announce("Nobody hears or sees you until you are back."),
+            (false, Phase::InCall) => {
+                effects.extend(self.notify(now, "You are back: the others hear and see you as before."));
+            }
+            (false, _) => {}
+        }
+        effects
+    }
+
+    /// For a while now neither the server nor anybody else has been heard of.
+    fn is_cut_off(&self, now: Millis) -> bool {
+        let lost = |person: &Person| {
+            let since = person.peer.recovery().wrong_since();
+            since.is_some_and(|at| now.since(at) >= Limits::PAUSE_AFTER_MS)
+        };
+        !self.link.is_online() && !self.people.is_empty() && self.people.values().all(lost)
+    }
+
     pub(super) fn media_event(&mut self, now: Millis, event: MediaEvent) -> Vec<Effect> {
         match &event {
             // An answer to a question asked before the person left.
@@ -249,6 +293,7 @@ impl Session {
         let input = &mut self.media.microphone;
         input.wanted = !input.wanted || (input.problem.is_some() && !input.running);
         let mut effects = match (input.wanted, input.running) {
+            (true, true) if self.media.paused => vec![],
             (true, true) => vec![Effect::Unmute],
             (false, _) => vec![Effect::Mute],
             (true, false) => self.media.restart(MediaKind::Audio),

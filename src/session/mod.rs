@@ -2,6 +2,7 @@
 
 mod between;
 mod chat;
+mod check;
 mod debug;
 mod effect;
 mod event;
@@ -30,6 +31,7 @@ use crate::time::Millis;
 use crate::view::{CallView, LobbyView, Notice, Phase, Receipt};
 use crate::wire::{ClientMsg, CloseCode, IceServer, MediaState, Name, PeerMsg, Token};
 use chat::Chat;
+use check::Check;
 use debug::Debug as DebugLog;
 use media::Media;
 use people::Person;
@@ -82,12 +84,16 @@ pub struct Session {
     rng: Rng,
     /// When the last event was.
     now: Millis,
-    /// The person goes on with sound alone.
     /// What the server was last told of our devices, and what this tab remembers of the person's wish.
     told: MediaState,
     kept_wish: MediaState,
+    /// The person goes on with sound alone.
     audio_only: bool,
+    /// The browser has put the page aside.
+    frozen: bool,
     plain: bool,
+    /// The page checks instead of calling.
+    check: Option<Check>,
     debug: Option<DebugLog>,
     account: Account,
     receipt: Option<Receipt>,
@@ -130,7 +136,9 @@ impl Session {
             told: MediaState::default(),
             kept_wish: MediaState::default(),
             audio_only: false,
+            frozen: false,
             plain: false,
+            check: None,
             debug: None,
             account: Account::default(),
             receipt: None,
@@ -141,8 +149,12 @@ impl Session {
     #[must_use]
     pub fn handle(&mut self, now: Millis, event: Event) -> Vec<Effect> {
         self.now = now;
+        if let Some(check) = &mut self.check {
+            return check.handle(now, event);
+        }
         self.count(now);
-        let effects = self.apply(now, event);
+        let mut effects = self.apply(now, event);
+        effects.extend(self.pause_unseen(now));
         self.note_changes(now);
         effects
     }
@@ -168,13 +180,21 @@ impl Session {
             Event::Rtc(peer, epoch, event) => self.rtc(now, peer, epoch, event),
             Event::Channel(peer, epoch, event) => self.channel(now, peer, epoch, event),
             Event::Media(event) => self.media_event(now, event),
-            Event::Net(NetEvent::Shown) => self.link(now, LinkEvent::TryNow),
+            Event::Net(NetEvent::Frozen) => {
+                self.frozen = true;
+                vec![]
+            }
+            Event::Net(NetEvent::Shown) => {
+                self.frozen = false;
+                self.link(now, LinkEvent::TryNow)
+            }
             Event::Net(NetEvent::Online) => {
                 let mut effects = self.link(now, LinkEvent::TryNow);
                 effects.extend(self.recover_all(now, RecoveryEvent::NetworkChanged));
                 effects
             }
             Event::Net(NetEvent::Offline) => vec![], // A hint only: the link finds out by itself.
+            Event::Tried(..) => vec![],              // Nothing is tried here.
             Event::Intent(intent) => self.intent(now, intent),
             Event::Tick => self.tick(now),
         }
@@ -200,6 +220,7 @@ impl Session {
             .chain(notices)
             .chain(chat)
             .chain(self.seat_by)
+            .chain(self.check.as_ref().and_then(Check::next_deadline))
             .min()
     }
 
@@ -226,6 +247,8 @@ impl Session {
             announcement: self.announcement.clone(),
             audio_only: self.audio_only,
             receipt: self.receipt.clone(),
+            blocked: self.is_blocked(),
+            check: self.check.as_ref().map(Check::view).unwrap_or_default(),
             debug: self.debug_view(),
         }
     }
@@ -280,6 +303,12 @@ impl Session {
                     return vec![]; // A page has one room for its whole life.
                 }
                 vec![Effect::Recall(room, name, join)]
+            }
+            Intent::Check if self.room.is_some() => vec![],
+            Intent::Check => {
+                let (check, effects) = Check::begin(now);
+                self.check = Some(check);
+                effects
             }
             Intent::Join(name) => self.join(now, &name),
             Intent::Leave => self.leave(now),

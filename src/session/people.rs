@@ -7,8 +7,8 @@ use crate::id::{Offset, PcEpoch, PeerId, RoomId};
 use crate::inbox::Arrival;
 use crate::limits::Limits;
 use crate::link::LinkEvent;
-use crate::peer::{Path, Peer, PeerEffect, RtcEvent};
-use crate::recovery::RecoveryEvent;
+use crate::peer::{Path, Peer, PeerEffect, RelayReach, RtcEvent};
+use crate::recovery::{RecoveryEvent, Rung};
 use crate::speech::Speech;
 use crate::time::Millis;
 use crate::view::{MediaPath, Phase, TileView};
@@ -36,6 +36,13 @@ impl Person {
         let count = recovery.wrong_since().or_else(|| recovery.blind_since(now));
         let count = count.map(|since| now.plus(1_000 - now.since(since) % 1_000));
         self.peer.next_deadline().into_iter().chain(count).min()
+    }
+
+    /// What keeps a relay from carrying what found no direct way.
+    fn no_way(&self, now: Millis) -> Option<RelayReach> {
+        let recovery = self.peer.recovery();
+        let tried = !recovery.is_healthy() && recovery.rung() >= Rung::Restart;
+        tried.then(|| self.peer.relay_reach(now)).filter(|reach| *reach != RelayReach::Open)
     }
 
     fn media_path(&self) -> MediaPath {
@@ -116,6 +123,13 @@ impl Session {
             out.extend(self.run_peer(peer, due));
         }
         out
+    }
+
+    /// The server is reached, and nobody else is by any way.
+    pub(super) fn is_blocked(&self) -> bool {
+        self.link.is_online()
+            && !self.people.is_empty()
+            && self.people.values().all(|one| one.no_way(self.now).is_some())
     }
 
     pub(super) fn has_relay(&self) -> bool {
@@ -352,6 +366,7 @@ impl Session {
                 silent_s: person.peer.recovery().wrong_since().map(|at| self.now.since(at) / 1_000),
                 blind_s: person.peer.recovery().blind_since(self.now).map(|at| self.now.since(at) / 1_000),
                 relayed: person.peer.recovery().relayed(),
+                no_way: person.no_way(self.now).filter(|_| self.link.is_online()),
                 here: person.here,
                 place: n + 1,
             })

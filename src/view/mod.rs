@@ -1,12 +1,14 @@
 //! What a person sees, as plain data: the only thing the user interface reads.
 
 mod chat;
+mod check;
 mod devices;
 mod receipt;
 mod tiles;
 mod words;
 
 pub use chat::{ChatLine, ChatStatus, Earlier};
+pub use check::{CheckView, Finding, Subject};
 pub use devices::{Device, DeviceState, Devices, MediaKind, MediaProblem};
 pub use receipt::{Interruption, Receipt};
 pub use tiles::{MediaPath, TileView};
@@ -100,6 +102,8 @@ pub struct SelfView {
     pub camera: DeviceState,
     /// I am speaking.
     pub speaking: bool,
+    /// Nothing of mine goes out until I am back.
+    pub paused: bool,
 }
 
 /// Who is in the room, as the lobby shows it.
@@ -166,6 +170,10 @@ pub struct CallView {
     pub audio_only: bool,
     /// What happened in the call that is over.
     pub receipt: Option<Receipt>,
+    /// The network lets no call through: nobody is reached directly, and no relay is.
+    pub blocked: bool,
+    /// What a page that checks found.
+    pub check: CheckView,
     /// What a developer sees.
     pub debug: Option<Arc<DebugView>>,
 }
@@ -231,13 +239,17 @@ impl CallView {
                     Cause::Network => "Your network is gone, bringing you back.",
                     Cause::Unknown => "Reconnecting to the server.",
                 };
+                let paused = if self.me.paused { " Until then nobody hears or sees you." } else { "" };
                 let next = next_s.filter(|s| *s >= 2).map_or(String::new(), |s| format!(" Next try in {s} s."));
                 let waiting = match self.pending() {
                     0 => String::new(),
                     1 => " Your message is kept.".into(),
                     n => format!(" Your {n} messages are kept."),
                 };
-                format!("{what}{waiting}{next}")
+                format!("{what}{paused}{waiting}{next}")
+            }
+            (Phase::InCall, LinkView::Online) if self.blocked => {
+                "Nobody can be reached from this network, neither directly nor through a relay. Trying on.".into()
             }
             _ => String::new(),
         }

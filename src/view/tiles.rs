@@ -1,6 +1,7 @@
 //! The others in the call, as the page shows them.
 
 use crate::id::PeerId;
+use crate::peer::RelayReach;
 use crate::recovery::Rung;
 use crate::wire::Name;
 
@@ -53,6 +54,8 @@ pub struct TileView {
     pub blind_s: Option<u64>,
     /// Whether the path goes through a relay; none while nobody knows.
     pub relayed: Option<bool>,
+    /// No direct way to them was found, and this is why no relay helps; none while one may.
+    pub no_way: Option<RelayReach>,
     /// Their link to the server is up.
     pub here: bool,
     /// Place in the grid, from 1; the own tile comes last.
@@ -70,6 +73,11 @@ impl TileView {
             (MediaPath::Audio, true, ..) => format!("{name}: sound only, the connection carries no more"),
             (MediaPath::Live, true, ..) => String::new(),
             (MediaPath::Live | MediaPath::Audio, false, ..) => format!("{name} lost the server, the call goes on"),
+            (MediaPath::Recovering | MediaPath::Lost, true, ..) if self.no_way.is_some() => {
+                let relay =
+                    if self.no_way == Some(RelayReach::Missing) { "there is no relay" } else { "no relay answers" };
+                format!("{name}: no direct way to them, and {relay}. Trying on…")
+            }
             (MediaPath::Recovering, true, None, _) => format!("Connecting to {name}…"),
             (MediaPath::Recovering | MediaPath::Lost, true, Some(s), _) => {
                 let tried = match self.rung {

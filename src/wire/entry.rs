@@ -67,6 +67,12 @@ pub enum Entry {
 }
 
 impl Entry {
+    /// Whether it may be appended only to the life of the log it was meant for.
+    #[must_use]
+    pub const fn is_of_one_life(&self) -> bool {
+        matches!(self, Self::Chat { .. })
+    }
+
     /// What makes a second append of the same thing a repetition: the log holds each key of a room once.
     #[must_use]
     pub fn key(&self) -> Option<String> {

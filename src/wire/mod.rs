@@ -81,6 +81,11 @@ pub enum ClientMsg {
         /// The room to look at.
         room: RoomId,
     },
+    /// As the only message: I want to know which ways media could take; answered by `ways`.
+    Check {
+        /// Must be [`PROTOCOL_VERSION`].
+        version: u16,
+    },
     /// First message, or after `watch`: give me a seat.
     Hello(Hello),
     /// With a seat: a chat message. Repeated with the same id until `ack` or `refused`.
@@ -232,6 +237,11 @@ pub enum ServerMsg {
         people: Vec<Name>,
         /// Whether all seats are taken.
         full: bool,
+    },
+    /// Answers `check`: the servers a seat would be told of.
+    Ways {
+        /// As in `welcome`, with credentials for nobody's seat.
+        ice: Vec<IceServer>,
     },
     /// Answers `hello`.
     Welcome(Box<Welcome>),

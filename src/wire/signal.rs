@@ -44,6 +44,12 @@ impl Candidate {
         &self.line
     }
 
+    /// Whether it is a relay's.
+    #[must_use]
+    pub fn is_relay(&self) -> bool {
+        self.line.contains(" typ relay")
+    }
+
     /// Whether it shows an address other than a relay's.
     #[must_use]
     pub fn shows_address(&self) -> bool {

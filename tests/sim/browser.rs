@@ -104,10 +104,13 @@ impl World {
                     self.schedule(ms, Due::OnChannel(client, me, peer, epoch, text));
                 }
             }
+            Effect::Release(kind) => *self.clients[client].tracks.running(kind) = false,
+            Effect::Unmute => self.clients[client].tracks.muted = false,
+            Effect::Mute => self.clients[client].tracks.muted = true,
+            Effect::Cover(covered) => self.clients[client].tracks.covered = covered,
             Effect::Refresh(..)
-            | Effect::Release(_)
-            | Effect::Unmute
-            | Effect::Mute
+            | Effect::Prepare
+            | Effect::Try(..)
             | Effect::SetSpeaker(_)
             | Effect::Attach(_)
             | Effect::SaveName(_)
@@ -125,7 +128,8 @@ impl World {
         self.later(client, ms, Event::Rtc(peer, epoch, event));
         if gathers {
             for n in 0..2 {
-                let candidate = Candidate::new(format!("candidate:{n}"), "0".into(), 0).expect("short");
+                let kind = if n == 1 && self.relays_answer { "relay" } else { "host" };
+                let candidate = Candidate::new(format!("candidate:{n} typ {kind}"), "0".into(), 0).expect("short");
                 let at = ms + self.rng.below(100);
                 self.later(client, at, Event::Rtc(peer, epoch, RtcEvent::LocalCandidate(candidate)));
             }

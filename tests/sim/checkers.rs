@@ -2,7 +2,7 @@
 
 use crate::log::Log;
 use crate::world::{Client, World};
-use holdfast::view::{ChatStatus, LinkView, MediaPath, Phase};
+use holdfast::view::{CallView, ChatStatus, DeviceState, LinkView, MediaPath, Phase};
 use holdfast::wire::Entry;
 use holdfast::{ChatId, Limits, Offset};
 use std::collections::BTreeSet;
@@ -35,6 +35,19 @@ pub fn after_every_event(client: &Client, log: &Log) {
     assert!(client.session.unacked_signals() <= Limits::SIGNALS_UNACKED);
     assert!(view.tiles.iter().all(|tile| Some(tile.peer) != view.me.peer), "own seat shown as a stranger");
     assert!(client.pcs.len() <= Limits::SEATS, "connections pile up: {}", client.pcs.len());
+    is_heard_as_wished(client, &view);
+}
+
+/// Privacy: what goes out is what the person wants, and nothing while they cannot see that they are in a call.
+fn is_heard_as_wished(client: &Client, view: &CallView) {
+    let (tracks, me) = (client.tracks, &view.me);
+    if tracks.microphone {
+        let due = me.microphone == DeviceState::On && !me.paused;
+        assert_eq!(!tracks.muted, due, "the microphone is {:?}, paused {}", me.microphone, me.paused);
+    }
+    if tracks.camera {
+        assert_eq!(tracks.covered, me.paused, "the camera is {:?}, paused {}", me.camera, me.paused);
+    }
 }
 
 /// Liveness: with everything healed, everyone in the call sees, hears and has read everyone else.
@@ -77,6 +90,7 @@ pub fn after_healing(world: &World) {
         assert_eq!(seen, log, "has not read what the log holds");
         assert_eq!(client.pcs.len(), inside.len() - 1, "one connection a person");
         assert_eq!(client.session.unacked_signals(), 0, "a signal still waits");
+        assert!(client.is_settled(), "an offer was never answered");
     }
     for node in &world.nodes {
         let room = &node.server.as_ref().expect("healed").room;

@@ -19,6 +19,9 @@ pub enum Connection {
     Failed,
 }
 
+/// The ICE user name fragments of an end: its own and the other's.
+pub type Session = (Option<String>, Option<String>);
+
 /// An operation asked of a connection in a state that forbids it: `InvalidStateError` in a browser, a bug in us.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidState(pub String);
@@ -32,6 +35,8 @@ pub struct FakePc {
     local: Option<String>,
     offered: Option<String>,
     remote: Option<String>,
+    /// The session before, which carries media until the newer one does.
+    before: Option<Session>,
     made: u32,
     label: String,
     /// Which routes it may take, and whether it sends pictures.
@@ -51,6 +56,7 @@ impl FakePc {
             local: None,
             offered: None,
             remote: None,
+            before: None,
             made: 0,
             label,
             route,
@@ -86,6 +92,7 @@ impl FakePc {
             return Err(InvalidState(format!("{}: not an offer: {}", self.label, sdp.as_str())));
         };
         self.offered = None;
+        let known = self.session();
         let restarted = self.remote.as_deref().is_some_and(|known| known != theirs);
         self.remote = Some(theirs.to_owned());
         let ours = match &self.local {
@@ -93,6 +100,7 @@ impl FakePc {
             _ => self.fresh_ufrag(),
         };
         self.local = Some(ours.clone());
+        self.moved_from(known);
         self.signaling = Signaling::Stable;
         Ok(Sdp::new(&format!("answer {ours} answers {theirs}")).expect("short"))
     }
@@ -106,8 +114,10 @@ impl FakePc {
         if self.signaling != Signaling::HaveLocalOffer || self.offered.as_deref() != Some(ours) {
             return Err(InvalidState(format!("{}: answer to {ours} in {:?}", self.label, self.signaling)));
         }
+        let known = self.session();
         self.local = self.offered.take();
         self.remote = Some(theirs.to_owned());
+        self.moved_from(known);
         self.signaling = Signaling::Stable;
         Ok(())
     }
@@ -120,18 +130,29 @@ impl FakePc {
         Ok(())
     }
 
-    /// Whether both ends have agreed on the same ICE session.
-    pub fn matches(&self, other: &Self) -> bool {
-        self.local.is_some()
-            && self.local == other.remote
-            && other.local.is_some()
-            && other.local == self.remote
-            && self.signaling == Signaling::Stable
-            && other.signaling == Signaling::Stable
+    fn moved_from(&mut self, known: Session) {
+        if known.0.is_some() && known != self.session() {
+            self.before = Some(known);
+        }
     }
 
-    /// The ICE session in use, to notice a restart.
-    pub fn session(&self) -> (Option<String>, Option<String>) {
+    /// The ICE sessions that both ends have agreed on, as each end has them, newest first: while one is being replaced
+    /// the one before it still carries media.
+    pub fn agreed<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = (Session, Session)> + 'a {
+        let theirs: Vec<Session> = other.sessions().collect();
+        self.sessions().flat_map(move |ours| {
+            let same = |theirs: &Session| theirs.0 == ours.1 && theirs.1 == ours.0;
+            theirs.iter().filter(|theirs| same(theirs)).map(|theirs| (ours.clone(), theirs.clone())).collect::<Vec<_>>()
+        })
+    }
+
+    fn sessions(&self) -> impl Iterator<Item = Session> {
+        let whole = |(local, remote): &Session| local.is_some() && remote.is_some();
+        [Some(self.session()), self.before.clone()].into_iter().flatten().filter(whole)
+    }
+
+    /// The newest ICE session, to notice a restart.
+    pub fn session(&self) -> Session {
         (self.local.clone(), self.remote.clone())
     }
 }

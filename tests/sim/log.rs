@@ -47,7 +47,8 @@ impl Log {
         Offset { epoch: self.epoch, seq: self.oldest }
     }
 
-    pub fn append(&mut self, entry: Entry, ask_archive: bool) -> AppendOutcome {
+    /// `meant_for`: the life of the log that whoever appends knows.
+    pub fn append(&mut self, entry: Entry, ask_archive: bool, meant_for: LogEpoch) -> AppendOutcome {
         if let (true, Entry::Chat { id, .. }) = (ask_archive, &entry) {
             if self.archive_away {
                 return AppendOutcome::Away;
@@ -55,6 +56,9 @@ impl Log {
             if let Some(offset) = self.archived(*id) {
                 return AppendOutcome::Stored(offset);
             }
+        }
+        if entry.is_of_one_life() && meant_for != self.epoch {
+            return AppendOutcome::Away;
         }
         if let Some(offset) = entry.key().and_then(|key| self.keys.get(&key)) {
             return AppendOutcome::Stored(*offset);

@@ -2,6 +2,7 @@
 //!
 //! `SIM_SEEDS=n` sets how many seeds run, `SIM_SEED=n` replays one and prints its trace.
 
+mod asleep;
 mod browser;
 mod checkers;
 mod fake_pc;

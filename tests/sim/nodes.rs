@@ -4,7 +4,7 @@ use crate::server::{Out, Server};
 use crate::world::{Due, World};
 use holdfast::room::{AppendOutcome, RoomEvent, Ticket};
 use holdfast::wire::{ClientMsg, Entry, ServerMsg, decode, encode};
-use holdfast::{ConnId, Millis};
+use holdfast::{ConnId, LogEpoch, Millis};
 
 /// How long a node that is cut off waits for the log before it gives an append up, in milliseconds.
 const LOG_DEADLINE_MS: u64 = 2_000;
@@ -74,7 +74,9 @@ impl World {
 
     pub fn node_happens(&mut self, due: Due) {
         match due {
-            Due::Appended(node, boot, ticket, entry, ask) => self.append(node, boot, ticket, entry, ask),
+            Due::Appended(node, boot, ticket, entry, ask, life) => {
+                self.append(node, boot, ticket, entry, ask, life);
+            }
             Due::AppendAway(node, boot, ticket) => {
                 let (now, log) = (self.now, &self.log);
                 let one = &mut self.nodes[node];
@@ -138,13 +140,13 @@ impl World {
     }
 
     /// An append reaches the log, or fails on the way there or back.
-    fn append(&mut self, node: usize, boot: u64, ticket: Ticket, entry: Entry, ask: bool) {
+    fn append(&mut self, node: usize, boot: u64, ticket: Ticket, entry: Entry, ask: bool, life: LogEpoch) {
         let fails = self.rng.one_in(self.append_fails_one_in);
         let lost_answer = self.rng.one_in(self.append_fails_one_in);
         if self.nodes[node].boot != boot || self.nodes[node].server.is_none() {
             return;
         }
-        let outcome = if fails { AppendOutcome::Away } else { self.log.append(entry, ask) };
+        let outcome = if fails { AppendOutcome::Away } else { self.log.append(entry, ask, life) };
         let outcome = if lost_answer { AppendOutcome::Away } else { outcome };
         let server = self.nodes[node].server.as_mut().expect("checked above");
         let out = server.appended(self.now, &self.log, ticket, outcome);
@@ -172,8 +174,8 @@ impl World {
                 Out::AppendLater(ticket, ..) if self.nodes[node].cut => {
                     self.schedule(LOG_DEADLINE_MS, Due::AppendAway(node, boot, ticket));
                 }
-                Out::AppendLater(ticket, entry, ask) => {
-                    self.schedule(3, Due::Appended(node, boot, ticket, entry, ask));
+                Out::AppendLater(ticket, entry, ask, life) => {
+                    self.schedule(3, Due::Appended(node, boot, ticket, entry, ask, life));
                 }
                 Out::Tell(_) if self.nodes[node].cut => {}
                 Out::Tell(msg) => {

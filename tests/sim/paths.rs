@@ -1,6 +1,6 @@
 //! The media paths: connects what both ends agreed on, disconnects and fails what is cut, and counts what arrives.
 
-use crate::fake_pc::{Connection, FakePc};
+use crate::fake_pc::{Connection, FakePc, Session};
 use crate::world::{Client, Due, World};
 use holdfast::peer::RtcEvent;
 use holdfast::recovery::{Flow, Route};
@@ -25,13 +25,13 @@ pub enum Obstacle {
     Narrow,
 }
 
-type Session = (Option<String>, Option<String>);
-
 impl Obstacle {
-    fn stops(&self, epoch: PcEpoch, a: &FakePc, b: &FakePc) -> bool {
+    /// Whether it stops what these two ends send over the session they have.
+    fn stops(&self, epoch: PcEpoch, a: (&FakePc, &Session), b: (&FakePc, &Session)) -> bool {
+        let ((a, of_a), (b, of_b)) = (a, b);
         match self {
             Self::Wall => true,
-            Self::Stale(one, other) => [a.session(), b.session()].iter().any(|known| known == one || known == other),
+            Self::Stale(one, other) => [of_a, of_b].iter().any(|known| *known == one || *known == other),
             Self::Worn(old) => epoch <= *old,
             // One side is enough: the other sees only the relay.
             Self::Direct => a.route == Route::Any && b.route == Route::Any,
@@ -62,7 +62,7 @@ impl World {
     pub fn move_paths(&mut self) {
         let seats: Vec<Option<PeerId>> = self.clients.iter().map(Client::seat).collect();
         for a in 0..self.clients.len() {
-            let Some(me) = seats[a] else { continue };
+            let Some(me) = seats[a].filter(|_| !self.clients[a].sleeps(self.now)) else { continue };
             let keys: Vec<(PeerId, PcEpoch)> = self.clients[a].pcs.keys().copied().collect();
             for (peer, epoch) in keys {
                 let b = seats.iter().position(|seat| *seat == Some(peer));
@@ -74,10 +74,17 @@ impl World {
 
     /// Whether media passes between these two ends.
     fn passes(&self, a: usize, me: PeerId, b: usize, peer: PeerId, epoch: PcEpoch) -> bool {
+        if [a, b].iter().any(|one| self.clients[*one].sleeps(self.now)) {
+            return false;
+        }
         let ends = self.clients[a].pcs.get(&(peer, epoch)).zip(self.clients[b].pcs.get(&(me, epoch)));
         ends.is_some_and(|(ours, theirs)| {
-            let mut between = self.cut.iter().filter(|(x, y, _)| (*x, *y) == (a.min(b), a.max(b)));
-            theirs.matches(ours) && !between.any(|(.., what)| what.stops(epoch, ours, theirs))
+            let between = |cut: &&(usize, usize, Obstacle)| (cut.0, cut.1) == (a.min(b), a.max(b));
+            let between: Vec<&Obstacle> = self.cut.iter().filter(between).map(|(.., what)| what).collect();
+            let free = |(mine, other): (Session, Session)| {
+                !between.iter().any(|what| what.stops(epoch, (ours, &mine), (theirs, &other)))
+            };
+            ours.agreed(theirs).any(free)
         })
     }
 

@@ -38,6 +38,7 @@ impl World {
                         self.break_socket(*conn);
                     }
                 }
+                5 | 10 | 11 if self.clients[client].sleeps(self.now) => {}
                 5 => self.reload(client),
                 6 if chaos.crashes => self.crash(node),
                 7 => self.start(node),
@@ -56,6 +57,10 @@ impl World {
                 13 => self.log.archive_away = !self.log.archive_away,
                 14 => self.trim_log(),
                 15 if chaos.wipes => self.wipe_log(),
+                _ if chaos.sleeps => {
+                    let ms = self.rng.below(40_000);
+                    self.sleep(client, ms);
+                }
                 _ => {}
             }
             let ms = self.rng.below(4_000);
@@ -64,7 +69,7 @@ impl World {
     }
 
     pub fn say(&mut self, client: usize) {
-        if self.is_in(client) {
+        if self.is_in(client) && !self.clients[client].sleeps(self.now) {
             let before = self.clients[client].waiting();
             self.intend(client, Intent::Say(format!("message of {client}")));
             let after = self.clients[client].waiting();
@@ -99,11 +104,12 @@ impl World {
             self.set_cut(node, false);
         }
         self.start_all();
+        self.wake_all();
         self.run(45_000);
         self.read_back();
         // A step down the ladder may be under way, as it may be at any time.
         for _ in 0..10 {
-            if self.clients.iter().all(|client| client.session.unacked_signals() == 0) {
+            if self.clients.iter().all(|client| client.session.unacked_signals() == 0 && client.is_settled()) {
                 break;
             }
             self.run(500);
@@ -132,7 +138,8 @@ impl World {
     }
 }
 
-fn call_of(n: usize) -> World {
+/// A call of so many people on one server.
+pub fn call_of(n: usize) -> World {
     call_over(n, 1)
 }
 
@@ -214,6 +221,46 @@ fn a_silent_person_leaves_and_returns_to_the_same_seat() {
     world.run(10_000);
     checkers::after_healing(&world);
     assert_eq!(world.clients[2].seat(), seat);
+}
+
+#[test]
+fn where_no_way_leads_to_anybody_one_is_told_and_nobody_waits_before_a_black_tile() {
+    for relays_answer in [false, true] {
+        let mut world = call_of(2);
+        world.relays_answer = relays_answer;
+        world.cut.push((0, 1, Obstacle::Wall));
+        world.run(20_000);
+        for client in 0..2 {
+            let view = world.clients[client].session.view();
+            let trouble = view.tiles[0].trouble();
+            assert_eq!(trouble.contains("no relay answers"), !relays_answer, "{trouble}");
+            assert!(!trouble.is_empty());
+            assert_eq!(view.link_banner().contains("Nobody can be reached"), !relays_answer, "{}", view.link_banner());
+        }
+        world.heal_and_check();
+        assert_eq!(world.clients[0].session.view().link_banner(), "");
+    }
+}
+
+#[test]
+fn both_sides_know_that_a_path_never_came_whichever_of_them_tries_again() {
+    for relays_answer in [true, false] {
+        let mut world = World::new(3, std::env::var("SIM_TRACE").is_ok(), 1);
+        world.relays_answer = relays_answer;
+        for _ in 0..2 {
+            let client = world.add_client();
+            world.enter(client);
+            world.run(500);
+            world.cut.push((0, 1, Obstacle::Wall));
+        }
+        world.run(30_000);
+        for client in 0..2 {
+            let tile = world.clients[client].session.view().tiles[0].clone();
+            assert!(tile.silent_s.is_some_and(|s| s >= 10) && tile.rung >= Rung::Rebuild, "{client}: {tile:?}");
+            assert_eq!(tile.trouble().contains("no relay answers"), !relays_answer, "{}", tile.trouble());
+        }
+        world.heal_and_check();
+    }
 }
 
 #[test]

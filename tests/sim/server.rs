@@ -3,14 +3,14 @@
 use crate::log::Log;
 use holdfast::room::{AppendOutcome, Claim, RoomEffect, RoomEvent, Ticket};
 use holdfast::wire::{ClientMsg, Entry, Hello, IceServer, NodeMsg, ServerMsg, Token, Welcome};
-use holdfast::{ConnId, Limits, Millis, NodeId, Offset, PeerId, Room};
+use holdfast::{ConnId, Limits, LogEpoch, Millis, NodeId, Offset, PeerId, Room};
 
 /// What the server wants done outside.
 pub enum Out {
     Send(ConnId, ServerMsg),
     Close(ConnId, holdfast::wire::CloseCode),
     /// Report this append after a while.
-    AppendLater(Ticket, Entry, bool),
+    AppendLater(Ticket, Entry, bool, LogEpoch),
     /// Tell the other nodes.
     Tell(NodeMsg),
 }
@@ -43,6 +43,7 @@ impl Server {
     /// A first or later message of a socket.
     pub fn message(&mut self, now: Millis, log: &Log, conn: ConnId, msg: ClientMsg) -> Vec<Out> {
         let event = match msg {
+            ClientMsg::Check { .. } => unreachable!("no page checks here"),
             ClientMsg::Watch { .. } => RoomEvent::Watch { conn },
             ClientMsg::Hello(hello) => {
                 let claim = self.claim(&hello);
@@ -107,7 +108,8 @@ impl Server {
                 }
                 RoomEffect::Close { conn, code } => out.push(Out::Close(conn, code)),
                 RoomEffect::Append { ticket, entry, ask_archive } => {
-                    out.push(Out::AppendLater(ticket, entry, ask_archive));
+                    let life = self.room.head().epoch;
+                    out.push(Out::AppendLater(ticket, entry, ask_archive, life));
                 }
                 RoomEffect::Tell { msg } => out.push(Out::Tell(msg)),
                 RoomEffect::History { conn, before } => {

@@ -1,17 +1,17 @@
 //! The world: a virtual clock, pages, one server, the network and the media paths between pages.
 
 use crate::checkers;
-use crate::fake_pc::FakePc;
+use crate::fake_pc::{FakePc, Signaling};
 use crate::log::Log;
 use crate::network::{Socket, Weather};
 use crate::nodes::Node;
 use crate::paths::Obstacle;
 use holdfast::rng::Rng;
 use holdfast::room::{RoomEvent, Ticket};
-use holdfast::session::{Event, Intent, Keepsake, SocketEvent, Unsent};
-use holdfast::view::Phase;
+use holdfast::session::{Event, Intent, Keepsake, MediaEvent, SocketEvent, Unsent};
+use holdfast::view::{MediaKind, Phase};
 use holdfast::wire::{CloseCode, Entry, NodeMsg};
-use holdfast::{ChatId, ConnId, Millis, PcEpoch, PeerId, RoomId, Session};
+use holdfast::{ChatId, ConnId, LogEpoch, Millis, PcEpoch, PeerId, RoomId, Session};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What is due at some time.
@@ -26,7 +26,7 @@ pub enum Due {
     /// A message on a data channel: from a client with this seat to this one, over the connection of this epoch.
     OnChannel(usize, PeerId, PeerId, PcEpoch, String),
     /// An append of this node's process reaches the log.
-    Appended(usize, u64, Ticket, Entry, bool),
+    Appended(usize, u64, Ticket, Entry, bool, LogEpoch),
     /// An append of this node's process did not reach the log in time.
     AppendAway(usize, u64, Ticket),
     /// A page's message is written down in its browser.
@@ -68,6 +68,19 @@ pub struct Client {
     pub last_seat: Option<PeerId>,
     /// To whom no pictures are sent.
     pub blind: BTreeSet<PeerId>,
+    /// The own microphone and camera, as the adapter has them.
+    pub tracks: Tracks,
+    /// The computer sleeps until then: nothing happens in the page, and everything happens late.
+    pub asleep_until: Option<Millis>,
+}
+
+/// What runs and what is kept from the others.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Tracks {
+    pub microphone: bool,
+    pub camera: bool,
+    pub muted: bool,
+    pub covered: bool,
 }
 
 impl Client {
@@ -77,8 +90,26 @@ impl Client {
         view.chat.iter().filter(|line| line.mine && line.offset.is_none()).map(|line| line.id).collect()
     }
 
+    /// Whether no offer waits for its answer.
+    pub fn is_settled(&self) -> bool {
+        self.pcs.values().all(|pc| pc.signaling == Signaling::Stable)
+    }
+
+    pub fn sleeps(&self, now: Millis) -> bool {
+        self.asleep_until.is_some_and(|until| now < until)
+    }
+
     pub fn seat(&self) -> Option<PeerId> {
         self.session.view().me.peer
+    }
+}
+
+impl Tracks {
+    pub const fn running(&mut self, kind: MediaKind) -> &mut bool {
+        match kind {
+            MediaKind::Audio => &mut self.microphone,
+            MediaKind::Video => &mut self.camera,
+        }
     }
 }
 
@@ -95,6 +126,7 @@ pub struct Chaos {
     pub bus_loss_one_in: u64,
     pub append_fails_one_in: u64,
     pub cut_media: bool,
+    pub sleeps: bool,
 }
 
 impl Chaos {
@@ -117,6 +149,7 @@ impl Chaos {
             bus_loss_one_in: [0, 5, 1][rng.below(3) as usize],
             append_fails_one_in: [0, 0, 10][rng.below(3) as usize],
             cut_media: rng.one_in(2),
+            sleeps: rng.one_in(3),
         }
     }
 }
@@ -142,6 +175,8 @@ pub struct World {
     trace: bool,
     room: RoomId,
     pub online: bool,
+    /// Browsers get addresses of relays.
+    pub relays_answer: bool,
     /// Sockets neither lose nor double nor reorder, as real ones: authors' messages must stay in their order.
     pub keeps_order: bool,
 }
@@ -168,6 +203,7 @@ impl World {
             trace,
             room: "sim-room".parse().expect("a valid code"),
             online: true,
+            relays_answer: true,
             keeps_order: true,
         };
         world.start_all();
@@ -192,6 +228,8 @@ impl World {
             wants_in: false,
             last_seat: None,
             blind: BTreeSet::new(),
+            tracks: Tracks::default(),
+            asleep_until: None,
         });
         self.clients.len() - 1
     }
@@ -285,7 +323,13 @@ impl World {
         if self.clients[client].page != page {
             return; // From a page that was closed.
         }
+        if let Some(until) = self.clients[client].asleep_until.filter(|until| self.now < *until) {
+            return self.schedule_at(until, Due::Event(client, page, event));
+        }
         self.note(|| format!("client {client}: {event:?}"));
+        if let Event::Media(MediaEvent::Started(kind, _)) = &event {
+            *self.clients[client].tracks.running(*kind) = true;
+        }
         let effects = self.clients[client].session.handle(self.now, event);
         assert!(effects.len() < 5_000, "one event caused {} effects", effects.len());
         self.clients[client].last_seat = self.clients[client].seat().or(self.clients[client].last_seat);
@@ -373,6 +417,7 @@ impl World {
         one.page += 1;
         one.pcs.clear();
         one.blind.clear();
+        one.tracks = Tracks::default();
         one.session = Session::new(seed);
         one.tick_at = None;
         if one.wants_in {

@@ -1,6 +1,7 @@
 //! One chat message. What people wrote is shown as text; only web addresses become links.
 
 use crate::call::use_call;
+use crate::weight::later;
 use holdfast::session::Intent;
 use holdfast::view::{ChatLine, ChatStatus, Piece, clock_text, pieces};
 use leptos::prelude::*;
@@ -13,10 +14,10 @@ pub(crate) fn Line(line: ChatLine) -> impl IntoView {
     let body = pieces(&line.text)
         .into_iter()
         .map(|piece| match piece {
-            Piece::Text(text) => text.into_any(),
+            Piece::Text(text) => later(text),
             Piece::Link(address) => {
                 let href = address.clone();
-                view! { <a href=href target="_blank" rel="noopener noreferrer nofollow">{address}</a> }.into_any()
+                later(view! { <a href=href target="_blank" rel="noopener noreferrer nofollow">{address}</a> })
             }
         })
         .collect_view();

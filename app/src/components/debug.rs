@@ -4,11 +4,12 @@ use crate::call::use_call;
 use holdfast::session::{Fault, Intent};
 use leptos::prelude::*;
 
-const FAULTS: [(&str, Fault); 5] = [
+const FAULTS: [(&str, Fault); 6] = [
     ("Drop socket", Fault::DropSocket),
     ("Kill connections", Fault::KillConnections),
     ("Expire relays", Fault::ExpireRelays),
     ("Relay only", Fault::RelayOnly),
+    ("Offer again", Fault::OfferAgain),
     ("Freeze heartbeat", Fault::FreezeHeartbeat),
 ];
 

@@ -44,6 +44,7 @@ pub(crate) fn Lobby(room: RoomId, name: String) -> impl IntoView {
                         <summary>"Camera, microphone and speaker"</summary>
                         <DeviceList />
                     </details>
+                    <p class="lobby-who"><a href="/check" target="_blank">"Check your connection"</a></p>
                     <noscript>
                         <p class="note">"A call needs JavaScript. Please allow it for this page."</p>
                     </noscript>

@@ -66,6 +66,9 @@ pub(crate) fn OwnTile() -> impl IntoView {
         >
             <div class="tile-face" aria-hidden="true"><span>{move || initials(&me.read().name)}</span></div>
             <video id=video_id(None) autoplay playsinline prop:muted=true aria-label="Your camera"></video>
+            <Show when=move || me.read().paused>
+                <p class="tile-trouble" data-paused="">"Paused until you are back"</p>
+            </Show>
             <Label name=Signal::derive(name) muted=Signal::derive(move || me.read().microphone != DeviceState::On) />
         </article>
     }

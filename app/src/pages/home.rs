@@ -64,7 +64,7 @@ pub(crate) fn HomePage(
                     </li>
                 </ul>
             </main>
-            <footer class="home-foot">"No account, nothing to install."</footer>
+            <footer class="home-foot">"No account, nothing to install. "<a href="/check">"Check your connection"</a></footer>
         </div>
     }
 }

@@ -5,6 +5,7 @@ use crate::components::announcer::Announcer;
 use crate::components::ended::Ended;
 use crate::components::lobby::Lobby;
 use crate::components::stage::CallScreen;
+use crate::weight::{later, served};
 use holdfast::RoomId;
 use holdfast::session::Intent;
 use holdfast::view::Phase;
@@ -33,9 +34,9 @@ pub(crate) fn RoomPage(room: RoomId, name: String, join: bool) -> impl IntoView 
     });
     view! {
         {move || match screen.get() {
-            Screen::Lobby => view! { <Lobby room=room.clone() name=name.clone() /> }.into_any(),
-            Screen::Call => view! { <CallScreen /> }.into_any(),
-            Screen::Ended => view! { <Ended room=room.clone() /> }.into_any(),
+            Screen::Lobby => served(view! { <Lobby room=room.clone() name=name.clone() /> }),
+            Screen::Call => later(view! { <CallScreen /> }),
+            Screen::Ended => later(view! { <Ended room=room.clone() /> }),
         }}
         <Announcer />
     }

@@ -238,6 +238,9 @@ fn append_entry(
         tracing::error!(%room, "the log has lost its end and begins anew");
         state = begin_anew(tx, room, seen.epoch, true)?;
     }
+    if entry.is_of_one_life() && seen.epoch != LogEpoch::default() && seen.epoch != state.epoch {
+        return Ok(Err(LogError::Away));
+    }
     let name = room.as_str();
     let mut entries = tx.open_table(ENTRIES)?;
     if let Some(key) = entry.key() {

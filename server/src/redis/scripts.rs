@@ -27,8 +27,10 @@ end
 if lost then anew() end
 ";
 
-/// ARGV 6: the key that makes it a repetition, or empty; 7: the entry. KEYS 6: the queue.
+/// ARGV 6: the key that makes it a repetition, or empty; 7: the entry; 8: '1' for what belongs into the life it was
+/// meant for: another one may have forgotten that it is stored. KEYS 6: the queue.
 const APPEND: &str = r"
+if ARGV[8] == '1' and seen_e > 0 and seen_e ~= e then return {string.format('%.0f', e), '0', 'moved', ''} end
 if ARGV[6] ~= '' then
   local known = redis.call('HGET', KEYS[3], ARGV[6])
   if known then
@@ -90,7 +92,7 @@ fn script(step: &str) -> Script {
     Script::new(&format!("{LIFE}{step}"))
 }
 
-/// Appends: answers epoch, number, `new` or `known`, and the entry that was known.
+/// Appends: answers epoch, number, `new`, `known` or `moved`, and the entry that was known.
 pub(super) static APPEND_SCRIPT: LazyLock<(Script, String)> =
     LazyLock::new(|| (script(APPEND), format!("{LIFE}{APPEND}")));
 /// Answers epoch, newest, trimmed up to, whether another life came before.

@@ -103,6 +103,7 @@ fn command(verb: &str, script: &str, redis: &Redis, job: &Job, promise: &Promise
     cmd.arg(redis.key(super::partition_of(room), "queue"));
     cmd.arg(clock::now().as_unix()).arg(seen.epoch.number()).arg(seen.seq).arg(&promise.run).arg(room.as_str());
     cmd.arg(entry.key().unwrap_or_default()).arg(holdfast::wire::encode(entry));
+    cmd.arg(u8::from(entry.is_of_one_life()));
     cmd
 }
 
@@ -143,6 +144,9 @@ fn answer(job: &Job, value: Value) -> Result<Offset, LogError> {
     let parts: Result<(String, u64, String, String), _> = FromRedisValue::from_redis_value(value);
     let Ok((epoch, seq, kind, stored)) = parts else { return Err(LogError::Away) };
     let offset = Offset { epoch: LogEpoch::from_number(epoch.parse().map_err(|_| LogError::Away)?), seq };
+    if kind == "moved" {
+        return Err(LogError::Away); // Whoever wrote it sends it again, and then the archive is asked.
+    }
     if kind == "known" {
         metrics::counter!("holdfast_duplicates_dropped_total").increment(1);
         let stored: Option<Entry> = serde_json::from_str(&stored).ok();

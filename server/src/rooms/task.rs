@@ -99,7 +99,14 @@ pub(super) async fn run(id: RoomId, parts: Arc<Parts>, mut events: mpsc::Receive
             },
             Some((ticket, outcome)) = task.appends.next(), if !task.appends.is_empty() => {
                 task.handle(RoomEvent::Appended { ticket, outcome });
-                if matches!(outcome, AppendOutcome::Stored(_)) { task.catch_up().await; }
+                match outcome {
+                    AppendOutcome::Stored(_) => task.catch_up().await,
+                    // It may have begun anew, and then nothing else might say so.
+                    AppendOutcome::Away => {
+                        task.read_again.get_or_insert(Instant::now() + READ_AGAIN);
+                    }
+                    AppendOutcome::IdTaken | AppendOutcome::Busy => {}
+                }
             }
             Some((conn, msg)) = task.pasts.next(), if !task.pasts.is_empty() => task.send(&[conn], &msg),
             Some((conn, page)) = task.reads.next(), if !task.reads.is_empty() => match page {

@@ -8,7 +8,7 @@ use crate::throttle::ConnectPermit;
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket};
 use holdfast::bucket::Bucket;
 use holdfast::room::{Claim, RoomEvent};
-use holdfast::wire::{ClientMsg, CloseCode, Hello, PROTOCOL_VERSION, decode};
+use holdfast::wire::{ClientMsg, CloseCode, Hello, PROTOCOL_VERSION, ServerMsg, decode, encode};
 use holdfast::{ConnId, Limits, PeerId, RoomId};
 use rand::RngCore;
 use std::net::IpAddr;
@@ -139,6 +139,21 @@ impl Pump {
         }
         let msg: ClientMsg = decode(text).map_err(|_| end(CloseCode::Malformed))?;
         let event = match msg {
+            ClientMsg::Check { version } => {
+                check_version(version)?;
+                if self.room.is_some() {
+                    return Err(end(CloseCode::OutOfOrder));
+                }
+                if !self.app.throttle.join(self.address) {
+                    return Err(end(CloseCode::TooFast));
+                }
+                // In nobody's room: the credentials open a relay, and no seat.
+                let nowhere = RoomId::mint(&mut holdfast::rng::Rng::new(rand::rng().next_u64()));
+                let nobody = PeerId::from_bits(rand::rng().next_u64());
+                let ice = self.app.relay.ice_servers(&nowhere, nobody, &self.host);
+                self.outlet.send(encode(&ServerMsg::Ways { ice }).into());
+                return Ok(());
+            }
             ClientMsg::Watch { version, room } => {
                 if self.room.is_some() {
                     return Err(end(CloseCode::OutOfOrder));

@@ -55,13 +55,14 @@ pub(super) enum Verdict {
 pub(super) struct Guard {
     credentials: Credentials,
     nonce_key: [u8; 32],
-    public: IpAddr,
+    /// Our own addresses, one a family.
+    public: Vec<IpAddr>,
     ports: RangeInclusive<u16>,
     quota: usize,
 }
 
 impl Guard {
-    pub(super) fn new(credentials: Credentials, public: IpAddr, ports: RangeInclusive<u16>, quota: usize) -> Self {
+    pub(super) fn new(credentials: Credentials, public: Vec<IpAddr>, ports: RangeInclusive<u16>, quota: usize) -> Self {
         Self { credentials, nonce_key: rand::random(), public, ports, quota }
     }
 
@@ -71,7 +72,9 @@ impl Guard {
 
     /// Whether the relay may exchange datagrams with this address.
     pub(super) fn allows(&self, peer: SocketAddr) -> bool {
-        is_public(peer.ip()) && peer.port() != 0 && (peer.ip() != self.public || self.ports.contains(&peer.port()))
+        is_public(peer.ip())
+            && peer.port() != 0
+            && (!self.public.contains(&peer.ip()) || self.ports.contains(&peer.port()))
     }
 
     /// Whether an owner has all the allocations it may have. A repeated request for one that exists is not counted.
@@ -138,7 +141,7 @@ impl Guard {
                 }
                 self.judge_peers(request, &key, nonce, |peer| self.allows(peer))
             }
-            METHOD_ALLOCATE => judge_allocate(request, &key, &user, nonce),
+            METHOD_ALLOCATE => self.judge_allocate(request, &key, &user, nonce),
             _ => Verdict::Pass(Some(nonce)),
         }
     }
@@ -167,6 +170,27 @@ impl Guard {
         error_response(request, code, extra, None).map_or(Verdict::Drop, Verdict::Reply)
     }
 
+    fn judge_allocate(&self, request: &Message, key: &[u8], user: &str, nonce: String) -> Verdict {
+        if request.contains(ATTR_EVEN_PORT) || request.contains(ATTR_RESERVATION_TOKEN) {
+            return refuse(request, CODE_INSUFFICIENT_CAPACITY, Some(key));
+        }
+        if let Ok(family) = request.get(ATTR_REQUESTED_ADDRESS_FAMILY) {
+            let has = |family: fn(&IpAddr) -> bool| self.public.iter().any(family);
+            let known = match family.first() {
+                Some(1) => has(IpAddr::is_ipv4),
+                Some(2) => has(IpAddr::is_ipv6),
+                Some(_) | None => false,
+            };
+            if !known {
+                return refuse(request, CODE_ADDR_FAMILY_NOT_SUPPORTED, Some(key));
+            }
+        }
+        match error_response(request, CODE_ALLOC_QUOTA_REACHED, vec![], Some(key)) {
+            Some(refusal) => Verdict::Allocate { owner: owner(user).to_owned(), nonce, refusal },
+            None => Verdict::Drop,
+        }
+    }
+
     /// A nonce that nobody has to remember: its time, signed for the address it was given to.
     fn nonce(&self, from: SocketAddr, now_s: u64) -> String {
         let mac = hmac_sha1(&self.nonce_key, format!("{now_s}|{from}").as_bytes());
@@ -178,19 +202,6 @@ impl Guard {
         made_s.is_some_and(|made_s| {
             now_s.checked_sub(made_s).is_some_and(|age| age < NONCE_S) && self.nonce(from, made_s) == nonce
         })
-    }
-}
-
-fn judge_allocate(request: &Message, key: &[u8], user: &str, nonce: String) -> Verdict {
-    if request.contains(ATTR_EVEN_PORT) || request.contains(ATTR_RESERVATION_TOKEN) {
-        return refuse(request, CODE_INSUFFICIENT_CAPACITY, Some(key));
-    }
-    if request.get(ATTR_REQUESTED_ADDRESS_FAMILY).is_ok_and(|family| family.first() == Some(&2)) {
-        return refuse(request, CODE_ADDR_FAMILY_NOT_SUPPORTED, Some(key));
-    }
-    match error_response(request, CODE_ALLOC_QUOTA_REACHED, vec![], Some(key)) {
-        Some(refusal) => Verdict::Allocate { owner: owner(user).to_owned(), nonce, refusal },
-        None => Verdict::Drop,
     }
 }
 
@@ -217,6 +228,7 @@ fn error_response(
     extra: Vec<Box<dyn Setter>>,
     key: Option<&[u8]>,
 ) -> Option<Vec<u8>> {
+    metrics::counter!("holdfast_relay_refused_total", "code" => code.0.to_string()).increment(1);
     let mut parts: Vec<Box<dyn Setter>> = vec![
         Box::new(request.transaction_id),
         Box::new(MessageType::new(request.typ.method, CLASS_ERROR_RESPONSE)),

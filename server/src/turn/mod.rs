@@ -14,8 +14,9 @@ use crate::tokens::Secret;
 use guard::Guard;
 use holdfast::wire::IceServer;
 use holdfast::{PeerId, RoomId};
-use relay::RelayPorts;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use relay::{Home, RelayPorts, bind_udp};
+use serve::Service;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use tokio::net::UdpSocket;
 use tokio_util::sync::CancellationToken;
@@ -25,8 +26,8 @@ use tokio_util::task::TaskTracker;
 pub struct Relay {
     credentials: Credentials,
     ttl_s: u64,
-    /// The embedded server's address, if it runs.
-    embedded: Option<SocketAddr>,
+    /// The embedded server's addresses, if it runs.
+    embedded: Vec<SocketAddr>,
     host: String,
     urls: Vec<String>,
     external: bool,
@@ -47,17 +48,24 @@ impl Relay {
         let external = turn.urls.iter().any(|url| url.starts_with("turn"));
         let key = if turn.secret.is_empty() { secret.derive_turn() } else { turn.secret.clone() };
         let credentials = Credentials::new(key.into_bytes(), "holdfast".into());
-        let mut embedded = None;
+        let mut embedded = vec![];
         if turn.embedded {
-            let socket = Arc::new(bind(config).await?);
-            let addr = socket.local_addr()?;
-            let public = turn
-                .public_ip
-                .unwrap_or_else(|| if addr.ip().is_unspecified() { Ipv4Addr::LOCALHOST.into() } else { addr.ip() });
+            let mut sockets = vec![bind(config)?];
+            if let Some(addr) = turn.addr6 {
+                let bound = bind_udp(addr.into()).map_err(|error| anyhow::anyhow!("TURN_ADDR6 {addr}: {error}"))?;
+                sockets.push(bound);
+            }
+            for socket in &sockets {
+                embedded.push(socket.local_addr()?);
+            }
+            let homes = homes(&embedded, turn.public_ip, turn.public_ip6);
+            let public = homes.iter().map(|home| home.public).collect();
             let guard = Guard::new(credentials.clone(), public, turn.ports.0.clone(), usize::from(turn.quota));
-            let ports = RelayPorts::new(addr.ip(), public, turn.ports.0.clone());
-            tasks.spawn(serve::run(socket, guard, ports, stop));
-            embedded = Some(addr);
+            let ports = RelayPorts { homes, ports: turn.ports.0.clone(), bytes_per_s: turn.bytes_per_s };
+            let service = Service::new(guard, ports);
+            for socket in sockets {
+                tasks.spawn(serve::run(Arc::new(socket), service.clone(), stop.clone()));
+            }
         }
         Ok(Self {
             credentials,
@@ -77,8 +85,14 @@ impl Relay {
 
     /// The embedded server's address, if it runs.
     #[must_use]
-    pub const fn embedded(&self) -> Option<SocketAddr> {
-        self.embedded
+    pub fn embedded(&self) -> Option<SocketAddr> {
+        self.embedded.first().copied()
+    }
+
+    /// Its address for IPv6, if it has one beside the first.
+    #[must_use]
+    pub fn embedded6(&self) -> Option<SocketAddr> {
+        self.embedded.get(1).copied()
     }
 
     /// Whether an external relay is configured.
@@ -95,7 +109,13 @@ impl Relay {
         let username = format!("{expires_s}:{room}:{peer}");
         let credential = self.credentials.password(&username);
         let mut servers = vec![];
-        if let Some(addr) = self.embedded {
+        let mut ports = vec![];
+        for addr in &self.embedded {
+            // One name stands for both families where they share the port.
+            if ports.contains(&addr.port()) {
+                continue;
+            }
+            ports.push(addr.port());
             let host = match (self.host.is_empty(), host.is_empty()) {
                 (false, _) => self.host.clone(),
                 (true, false) => host.to_owned(),
@@ -124,15 +144,34 @@ fn plain(url: String) -> IceServer {
 }
 
 /// Binds what was asked for, or else port 3478, or else any port: a taken default must not keep the calls from working.
-async fn bind(config: &Config) -> anyhow::Result<UdpSocket> {
+fn bind(config: &Config) -> anyhow::Result<UdpSocket> {
     if let Some(addr) = config.turn.addr {
-        return UdpSocket::bind(addr).await.map_err(|error| anyhow::anyhow!("TURN_ADDR {addr}: {error}"));
+        return bind_udp(addr).map_err(|error| anyhow::anyhow!("TURN_ADDR {addr}: {error}"));
     }
     let usual = config.default_turn_addr();
-    match UdpSocket::bind(usual).await {
+    match bind_udp(usual) {
         Ok(socket) => Ok(socket),
-        Err(_) => Ok(UdpSocket::bind(SocketAddr::new(usual.ip(), 0)).await?),
+        Err(_) => Ok(bind_udp(SocketAddr::new(usual.ip(), 0))?),
     }
+}
+
+/// Where relay sockets live: beside each listener, and seen by others as the operator says.
+fn homes(listening: &[SocketAddr], public: Option<IpAddr>, public6: Option<Ipv6Addr>) -> Vec<Home> {
+    let home = |addr: &SocketAddr| {
+        let bind = addr.ip();
+        let said = if bind.is_ipv6() {
+            public6.map(IpAddr::V6).or(public.filter(IpAddr::is_ipv6))
+        } else {
+            public.filter(IpAddr::is_ipv4)
+        };
+        let own = match bind {
+            IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+            IpAddr::V4(_) | IpAddr::V6(_) => bind,
+        };
+        Home { bind, public: said.unwrap_or(own) }
+    };
+    listening.iter().map(home).collect()
 }
 
 /// The host part of a Host header, without the port.

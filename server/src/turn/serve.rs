@@ -1,7 +1,7 @@
 //! The embedded server's loop: one datagram after the other, guard first, library second.
 
 use super::guard::{Guard, Verdict};
-use super::relay::RelayPorts;
+use super::relay::{GuardedPorts, RelayPorts};
 use crate::clock;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -19,12 +19,27 @@ const DATAGRAM: usize = 2_048;
 /// How long a channel stays bound (RFC 8656, section 12).
 const CHANNEL_LIFETIME: Duration = Duration::from_secs(600);
 
-/// Serves until `stop`, then frees every allocation.
-pub(super) async fn run(socket: Arc<UdpSocket>, guard: Guard, ports: RelayPorts, stop: CancellationToken) {
-    let guard = Arc::new(guard);
-    let relay_addr_generator = Box::new(ports.guarded_by(Arc::clone(&guard)));
-    let manager = Arc::new(Manager::new(ManagerConfig { relay_addr_generator, alloc_close_notify: None }));
-    let auth: Arc<dyn AuthHandler + Send + Sync> = Arc::new(guard.credentials().clone());
+/// What all listeners share: the rules, and the allocations, which are counted together.
+#[derive(Clone)]
+pub(super) struct Service {
+    guard: Arc<Guard>,
+    manager: Arc<Manager>,
+    auth: Arc<dyn AuthHandler + Send + Sync>,
+}
+
+impl Service {
+    pub(super) fn new(guard: Guard, ports: RelayPorts) -> Self {
+        let guard = Arc::new(guard);
+        let relay_addr_generator = Box::new(GuardedPorts { ports, guard: Arc::clone(&guard) });
+        let manager = Arc::new(Manager::new(ManagerConfig { relay_addr_generator, alloc_close_notify: None }));
+        let auth = Arc::new(guard.credentials().clone());
+        Self { guard, manager, auth }
+    }
+}
+
+/// Serves one socket until `stop`, then frees every allocation.
+pub(super) async fn run(socket: Arc<UdpSocket>, service: Service, stop: CancellationToken) {
+    let Service { guard, manager, auth } = service;
     let mut buf = vec![0_u8; DATAGRAM];
     loop {
         let received = tokio::select! {

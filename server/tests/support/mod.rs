@@ -21,6 +21,7 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 pub(crate) mod cluster;
 pub(crate) mod page;
+pub(crate) mod raw;
 pub(crate) mod stores;
 
 /// When this process began: ids are minted around now, and the same seed gives the same id.

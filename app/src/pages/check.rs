@@ -1,0 +1,44 @@
+//! Whether calls work from here: each part with a word, and one sentence for all of it.
+
+use crate::call::use_call;
+use crate::components::header::Header;
+use holdfast::session::Intent;
+use holdfast::view::CheckView;
+use leptos::prelude::*;
+
+/// `/check`.
+#[component]
+pub(crate) fn CheckPage() -> impl IntoView {
+    let call = use_call();
+    Effect::new(move |_| call.send(Intent::Check));
+    let rows = call.memo(|view| view.check.rows.clone());
+    let found = move || {
+        let rows = rows.get().into_iter();
+        rows.map(|(subject, found)| {
+            view! {
+                <li data-finding=found.as_str()>
+                    <span>{subject.name()}</span>
+                    <strong>{found.words()}</strong>
+                </li>
+            }
+        })
+        .collect_view()
+    };
+    let verdict = call.memo(|view| view.check.verdict());
+    let done = call.part(|view| CheckView::is_done(&view.check));
+    view! {
+        <div class="lobby">
+            <Header />
+            <main class="checks">
+                <h1>"Check your connection"</h1>
+                <p class="lead" role="status" data-verdict="">
+                    {move || if done() { verdict.get() } else { "Looking at your network and devices. Allow camera and microphone if the browser asks." }}
+                </p>
+                <ul>
+                    {found}
+                </ul>
+                <a class="button plain" href="/check">"Check again"</a>
+            </main>
+        </div>
+    }
+}
