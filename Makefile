@@ -40,7 +40,7 @@ shots: build setup-test ## Take the screenshots of docs/TESTING.md into end2end/
 
 faults: setup-test ## Every fault in its long form (about an hour); prints the figures of docs/RESULTS.md
 	@scripts/build-ferretdb
-	HOLDFAST_LONG=1 cargo test --release -p server --test nodes --test faults_log --test faults_archive --test nemesis -- --nocapture --test-threads=1
+	HOLDFAST_LONG=1 cargo test --release -p server --test nodes --test herd --test faults_log --test faults_archive --test nemesis -- --nocapture --test-threads=1
 
 figures: setup-test ## Latency to everyone, throughput, archive; prints the figures of docs/RESULTS.md
 	@scripts/build-ferretdb

@@ -1,5 +1,6 @@
 // Runs in a page before its own scripts and writes down what a person would have seen and heard, with times.
 export function probe() {
+  const Clock = Date; // A scenario may set another one.
   const seen = { frames: {}, audio: [], link: [], tiles: [], words: [], restarts: [], made: [], signaling: [], candidates: [], connections: [] };
   window.__seen = seen;
   const Real = window.RTCPeerConnection;
@@ -7,8 +8,8 @@ export function probe() {
     constructor(...args) {
       super(...args);
       seen.connections.push(this);
-      seen.made.push(Date.now());
-      this.addEventListener('signalingstatechange', () => seen.signaling.push([Date.now(), this.signalingState]));
+      seen.made.push(Clock.now());
+      this.addEventListener('signalingstatechange', () => seen.signaling.push([Clock.now(), this.signalingState]));
     }
 
     addIceCandidate(candidate, ...more) {
@@ -22,7 +23,7 @@ export function probe() {
     }
 
     restartIce() {
-      seen.restarts.push(Date.now());
+      seen.restarts.push(Clock.now());
       super.restartIce();
     }
   };
@@ -32,13 +33,13 @@ export function probe() {
     watched.add(video);
     const next = () =>
       video.requestVideoFrameCallback(() => {
-        (seen.frames[peer] ??= []).push(Date.now());
+        (seen.frames[peer] ??= []).push(Clock.now());
         next();
       });
     next();
   };
   const note = (list, value) => {
-    if (list.at(-1)?.[1] !== value) list.push([Date.now(), value]);
+    if (list.at(-1)?.[1] !== value) list.push([Clock.now(), value]);
   };
   setInterval(() => {
     for (const tile of document.querySelectorAll('[data-tile="peer"]')) {
@@ -61,7 +62,7 @@ export function probe() {
         if (report.type === 'inbound-rtp' && report.kind === 'audio') heard += (report.totalSamplesReceived ?? 0) - (report.concealedSamples ?? 0);
       }
     }
-    seen.audio.push([Date.now(), heard]);
+    seen.audio.push([Clock.now(), heard]);
     busy = false;
   }, 100);
 }

@@ -61,6 +61,7 @@ impl World {
                 assert!(self.clients[client].pcs.remove(&(peer, epoch)).is_some(), "closed what was not open");
             }
             Effect::CreateOffer(peer, epoch, restart) => {
+                self.restarts += usize::from(restart);
                 let sdp = self.pc(client, peer, epoch).create_offer(restart).expect("state rules are kept");
                 self.browser_done(client, peer, epoch, RtcEvent::OfferReady(sdp), true);
             }

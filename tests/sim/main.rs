@@ -7,6 +7,7 @@ mod browser;
 mod checkers;
 mod fake_pc;
 mod glare;
+mod lab;
 mod log;
 mod network;
 mod nodes;

@@ -58,6 +58,16 @@ impl World {
         }
     }
 
+    /// What an ICE restart, and nothing less, gets past.
+    pub fn stale(&self, one: usize, other: usize) -> Obstacle {
+        let session = |client: usize, peer: usize| {
+            let of = self.clients[peer].seat();
+            let mine = self.clients[client].pcs.iter().filter(|((seat, _), _)| Some(*seat) == of);
+            mine.max_by_key(|(key, _)| *key).map(|(_, pc)| pc.session()).unwrap_or_default()
+        };
+        Obstacle::Stale(session(one, other), session(other, one))
+    }
+
     /// Moves every media path: connects what is agreed, disconnects and fails what is cut.
     pub fn move_paths(&mut self) {
         let seats: Vec<Option<PeerId>> = self.clients.iter().map(Client::seat).collect();
@@ -74,7 +84,7 @@ impl World {
 
     /// Whether media passes between these two ends.
     fn passes(&self, a: usize, me: PeerId, b: usize, peer: PeerId, epoch: PcEpoch) -> bool {
-        if [a, b].iter().any(|one| self.clients[*one].sleeps(self.now)) {
+        if [a, b].iter().any(|one| self.clients[*one].sleeps(self.now) || self.cut_off.contains(one)) {
             return false;
         }
         let ends = self.clients[a].pcs.get(&(peer, epoch)).zip(self.clients[b].pcs.get(&(me, epoch)));

@@ -100,6 +100,9 @@ impl World {
         (self.append_fails_one_in, self.bus_loss_one_in, self.log.archive_away) = (0, 0, false);
         self.set_worker_dies(0);
         self.cut.clear();
+        for client in std::mem::take(&mut self.cut_off) {
+            self.reconnect(client);
+        }
         for node in 0..self.nodes.len() {
             self.set_cut(node, false);
         }

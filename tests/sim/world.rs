@@ -173,8 +173,13 @@ pub struct World {
     scheduled: u64,
     conns: u64,
     trace: bool,
-    room: RoomId,
+    pub room: RoomId,
     pub online: bool,
+    /// Whose packets are swallowed without a word, and what waits meanwhile to be sent again.
+    pub cut_off: BTreeSet<usize>,
+    held: Vec<(usize, Due)>,
+    /// Restarts of ICE that were offered.
+    pub restarts: usize,
     /// Browsers get addresses of relays.
     pub relays_answer: bool,
     /// Sockets neither lose nor double nor reorder, as real ones: authors' messages must stay in their order.
@@ -203,6 +208,9 @@ impl World {
             trace,
             room: "sim-room".parse().expect("a valid code"),
             online: true,
+            cut_off: BTreeSet::new(),
+            held: vec![],
+            restarts: 0,
             relays_answer: true,
             keeps_order: true,
         };
@@ -263,7 +271,34 @@ impl World {
         self.now = until;
     }
 
+    /// Lets the packets of a client pass again: what TCP kept arrives now, in its order.
+    pub fn reconnect(&mut self, client: usize) {
+        self.cut_off.remove(&client);
+        let (now_passes, held) = std::mem::take(&mut self.held).into_iter().partition(|(of, _)| *of == client);
+        self.held = held;
+        let now_passes: Vec<(usize, Due)> = now_passes;
+        for (_, due) in now_passes {
+            self.schedule(50, due);
+        }
+    }
+
+    /// Whose cut-off network keeps this from happening.
+    fn kept_by(&self, due: &Due) -> Option<usize> {
+        let (Due::ToServer(conn, _)
+        | Due::ToClient(conn, _)
+        | Due::Opened(conn)
+        | Due::ServerLost(conn)
+        | Due::ClientLost(conn, ..)) = due
+        else {
+            return None;
+        };
+        self.sockets.get(conn).map(|socket| socket.client).filter(|client| self.cut_off.contains(client))
+    }
+
     fn happen(&mut self, due: Due) {
+        if let Some(client) = self.kept_by(&due) {
+            return self.held.push((client, due));
+        }
         match due {
             Due::ToServer(conn, text) => self.node_hears(conn, &text),
             Due::ToClient(conn, text) => {
@@ -428,8 +463,13 @@ impl World {
     /// Opens the room's link with a name in it.
     pub fn enter(&mut self, client: usize) {
         self.clients[client].wants_in = true;
+        self.open_room(client, true);
+    }
+
+    /// The same, to the lobby or straight in.
+    pub fn open_room(&mut self, client: usize, join: bool) {
         let (room, name) = (self.room.clone(), format!("Person {client}"));
-        self.intend(client, Intent::Enter(room, name, true));
+        self.intend(client, Intent::Enter(room, name, join));
     }
 
     pub fn set_worker_dies(&mut self, one_in: u64) {

@@ -37,6 +37,8 @@ pub(crate) struct Shared {
     pub(crate) skew_ms: i64,
     /// Sockets it opened.
     pub(crate) sockets: u32,
+    /// When it came into the room, each time.
+    pub(crate) arrived: Vec<u64>,
     disk: Vec<Unsent>,
     keepsake: Option<Keepsake>,
     written_at: BTreeMap<ChatId, u64>,
@@ -140,8 +142,8 @@ impl Page {
     }
 
     pub(crate) fn is_in(&self) -> bool {
-        let view = self.view();
-        view.phase == Phase::InCall && view.link == LinkView::Online
+        let shared = self.shared.lock().expect("no panic");
+        shared.view.phase == Phase::InCall && shared.view.link == LinkView::Online
     }
 
     pub(crate) fn seen(&self) -> Seen {
@@ -231,6 +233,10 @@ impl Driver {
                     }
                 }
             }
+        }
+        let inside = |view: &CallView| view.phase == Phase::InCall && view.link == LinkView::Online;
+        if inside(&view) && !inside(&shared.view) {
+            shared.arrived.push(now);
         }
         shared.view = view;
     }
