@@ -33,7 +33,7 @@ impl Limits {
     /// Answers that take longer than this are counted as this.
     pub const RTT_CAP_MS: u64 = 10_000;
     /// A link in doubt has this long to answer, on a fast network.
-    pub const DOUBT_MS: u64 = 500;
+    pub const DOUBT_MS: u64 = 350;
     /// The client gives up opening a socket after this long (a lost SYN is sent again after 1, 2 and 4 s).
     pub const CONNECT_WITHIN_MS: u64 = 3_000;
     /// A seat that was asked for and has not come by then is asked for on a new socket.
@@ -75,6 +75,12 @@ impl Limits {
     pub const HURRY_MS: u64 = 6_000;
     /// Without the server and without anybody's media for this long, ours is paused.
     pub const PAUSE_AFTER_MS: u64 = 3_000;
+    /// Without a byte of pictures for this long, while sound comes, the connection has lost them.
+    pub const PICTURE_LOST_MS: u64 = 6_000;
+    /// For pictures that do not come a new connection is made no more often than this.
+    pub const PICTURE_AGAIN_MS: u64 = 60_000;
+    /// After this long without media a way that was tried did not help.
+    pub const TRIED_MS: u64 = 8_000;
     /// A relay that has given no address by then counts as out of reach.
     pub const RELAY_WITHIN_MS: u64 = 6_000;
     /// What a page checks of its network and devices must be there by then.

@@ -206,10 +206,15 @@ impl Peer {
         effects
     }
 
-    /// Negotiates the newest connection once more.
+    /// Negotiates the newest connection once more. Only one side offers on a connection that lives: where both did, one
+    /// would have to take its offer back, and browsers have lost a stream over that.
     #[must_use]
     pub fn offer_again(&mut self, now: Millis) -> Vec<PeerEffect> {
-        if self.offer_by.is_some() { vec![] } else { self.negotiate(now, NegotiationEvent::Offer) }
+        match (self.offer_by, self.leads()) {
+            (Some(_), _) => vec![],
+            (None, true) => self.negotiate(now, NegotiationEvent::Offer),
+            (None, false) => self.send(now, Signal::Renew { epoch: self.epoch }),
+        }
     }
 
     /// Applies what the browser says of the connection of `epoch`.
@@ -389,7 +394,9 @@ impl Peer {
                     effects.push(PeerEffect::CreateOffer(epoch, restart));
                 }
                 NegotiationEffect::ApplyOffer(sdp) => {
-                    self.gathers_anew(now); // After the first, their offers are restarts.
+                    if !self.recovery.is_healthy() {
+                        self.gathers_anew(now); // The first, or a restart: another one finds nothing new.
+                    }
                     effects.push(PeerEffect::ApplyOffer(epoch, sdp));
                 }
                 NegotiationEffect::ApplyAnswer(sdp) => effects.push(PeerEffect::ApplyAnswer(epoch, sdp)),

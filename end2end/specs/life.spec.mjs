@@ -32,7 +32,7 @@ test('a frozen page sends nothing of its person, and comes back as it was', asyn
   await ana.button('Mute microphone').click();
   await expect.poll(() => enabled(ana)).toEqual([false, true]);
   expect(await freeze(bo, 2_000)).toEqual([false, false]);
-  await expect(bo.page.getByText('You are back: the others hear and see you as before.').first()).toBeVisible();
+  await expect(bo.page.getByText('You are back in the call.').first()).toBeVisible();
   await expect.poll(() => enabled(bo)).toEqual([true, true]);
   await ana.receivesMedia();
   expect(await freeze(ana, 1_000)).toEqual([false, false]);

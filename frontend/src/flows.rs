@@ -53,6 +53,9 @@ async fn read(pc: &RtcPeerConnection) -> Option<Flow> {
         Some("inbound-rtp") => {
             flow.bytes += number(&report, "bytesReceived");
             flow.frames += number(&report, "framesDecoded");
+            if text(&report, "kind").as_deref() == Some("video") {
+                flow.picture_bytes += number(&report, "bytesReceived");
+            }
         }
         // The transport names its pair; Firefox, which has no transport here, marks the pair.
         Some("transport") => pair = js::get(&report, "selectedCandidatePairId"),

@@ -62,8 +62,8 @@ impl Browser {
             Effect::Try(row, server) => {
                 let inbox = self.inbox.clone();
                 wasm_bindgen_futures::spawn_local(async move {
-                    let works = ways::gives_an_address(server).await;
-                    inbox.post(Event::Tried(row, works));
+                    let tried = ways::ask(server).await;
+                    inbox.post(Event::Tried(row, tried));
                 });
             }
             Effect::OpenSocket(epoch) => self.socket.open(epoch),

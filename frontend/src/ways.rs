@@ -7,14 +7,16 @@ use futures::StreamExt;
 use futures::channel::mpsc;
 use futures::{FutureExt, select_biased};
 use gloo_timers::future::TimeoutFuture;
+use holdfast::Limits;
 use holdfast::recovery::Route;
+use holdfast::session::Tried;
 use holdfast::view::Subject;
 use holdfast::wire::IceServer;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{RtcPeerConnection, RtcPeerConnectionIceEvent};
 
 /// A connection that finds nothing is kept no longer than this.
-const WITHIN_MS: u32 = 12_000;
+const WITHIN_MS: u32 = Limits::CHECK_WITHIN_MS as u32 + 1_000;
 
 /// Steps that may wait; there are a handful.
 const STEPS: usize = 64;
@@ -26,17 +28,19 @@ enum Step {
     Finished,
 }
 
-/// Whether the server answers. A relay must give an address of its own; a STUN server may tell the browser nothing new.
-pub(crate) async fn gives_an_address(server: IceServer) -> bool {
+/// What comes of the server.
+pub(crate) async fn ask(server: IceServer) -> Tried {
     let relay = Subject::of(&server).is_relay();
     let route = if relay { Route::Relay } else { Route::Any };
-    let Ok(pc) = RtcPeerConnection::new_with_configuration(&configuration(&[server], route)) else { return false };
-    let works = gather(&pc, relay).await;
+    let Ok(pc) = RtcPeerConnection::new_with_configuration(&configuration(&[server], route)) else {
+        return Tried::Silent;
+    };
+    let tried = gather(&pc, relay).await;
     pc.close();
-    works.unwrap_or(false)
+    tried.unwrap_or(Tried::Silent)
 }
 
-async fn gather(pc: &RtcPeerConnection, relay: bool) -> Result<bool, JsValue> {
+async fn gather(pc: &RtcPeerConnection, relay: bool) -> Result<Tried, JsValue> {
     let (mut steps, mut said) = mpsc::channel(STEPS);
     let mut failed = steps.clone();
     let _listeners = [
@@ -55,18 +59,19 @@ async fn gather(pc: &RtcPeerConnection, relay: bool) -> Result<bool, JsValue> {
     pc.create_data_channel("check");
     set_local(pc).await?;
     let mut late = TimeoutFuture::new(WITHIN_MS).fuse();
-    let mut silent = false;
+    // A browser that does not say what failed cannot say that nothing did.
+    let mut silent = !js_sys::Reflect::has(pc, &"onicecandidateerror".into()).unwrap_or(false);
     loop {
         select_biased! {
             step = said.next() => match step {
-                Some(Step::Found(line)) if line.contains(" typ relay") => return Ok(true),
-                Some(Step::Found(line)) if !relay && line.contains(" typ srflx") => return Ok(true),
+                Some(Step::Found(line)) if line.contains(" typ relay") => return Ok(Tried::Address),
+                Some(Step::Found(line)) if !relay && line.contains(" typ srflx") => return Ok(Tried::Address),
                 Some(Step::Found(_)) => {}
                 Some(Step::Failed) => silent = true,
-                Some(Step::Finished) => return Ok(!relay && !silent),
-                None => return Ok(false),
+                Some(Step::Finished) => return Ok(if silent { Tried::Silent } else { Tried::Nothing }),
+                None => return Ok(Tried::Silent),
             },
-            () = late => return Ok(false),
+            () = late => return Ok(Tried::Silent),
         }
     }
 }

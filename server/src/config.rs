@@ -124,7 +124,7 @@ pub struct TurnConfig {
     #[arg(id = "turn_addr", long = "turn-addr", env = "TURN_ADDR")]
     pub addr: Option<SocketAddr>,
 
-    /// UDP address of the embedded server for IPv6, such as [::]:3478. Empty: IPv4 only.
+    /// UDP address of the embedded server for IPv6, such as [2001:db8::1]:3478. Empty: IPv4 only.
     #[arg(long = "turn-addr6", env = "TURN_ADDR6")]
     pub addr6: Option<SocketAddrV6>,
 
@@ -205,6 +205,11 @@ impl Config {
                 return Err(format!("TURN_URLS: '{url}' does not start with turn:, turns:, stun: or stuns:"));
             }
         }
+        if self.turn.addr6.is_some_and(|addr| addr.ip().is_unspecified()) && self.turn.public_ip6.is_none() {
+            return Err(
+                "TURN_ADDR6 names no address, so TURN_PUBLIC_IP6 must say under which the relay is reached".into()
+            );
+        }
         let has_relay = self.turn.urls.iter().any(|url| url.starts_with("turn"));
         if has_relay && self.turn.secret.is_empty() {
             return Err("TURN_URLS names a relay, so TURN_SECRET must hold its static-auth-secret".into());
@@ -243,6 +248,8 @@ mod tests {
         assert_eq!(short.validate(), Err("HOLDFAST_SECRET has fewer than 32 characters".into()));
         let relay = parse(&["--turn-urls", "turn:r.example"]).expect("parses");
         assert!(relay.validate().is_err_and(|text| text.contains("TURN_SECRET")));
+        let six = parse(&["--turn-addr6", "[::]:3478"]).expect("parses");
+        assert!(six.validate().is_err_and(|text| text.contains("TURN_PUBLIC_IP6")));
         assert_eq!(parse(&[]).expect("parses").validate(), Ok(()));
     }
 }

@@ -41,6 +41,15 @@ impl Drop for ConnectPermit {
     }
 }
 
+/// Whose address it is: a subscriber has one of IPv4, and a whole /64 of IPv6.
+#[must_use]
+pub fn subscriber(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX))),
+        v4 => v4,
+    }
+}
+
 impl Throttle {
     /// Accounts with the limits of the configuration.
     #[must_use]
@@ -69,11 +78,7 @@ impl Throttle {
             let outside = known.find(|hop| !self.0.trusted.contains(hop));
             address = outside.unwrap_or(address);
         }
-        match address {
-            IpAddr::V4(_) => address,
-            // A subscriber has a whole /64.
-            IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX))),
-        }
+        subscriber(address)
     }
 
     /// A place for one more socket.

@@ -100,10 +100,10 @@ async fn log_contract(log: Arc<dyn RoomLog>) {
     // A log that has less than somebody has seen has lost its end: it says so by a new life.
     let seen = Offset { epoch, seq: 1_000 };
     // What was meant for the life before is not appended to this one, which may have forgotten that it was stored.
-    assert_eq!(log.append(&hall, chat(ids[40], "hi"), seen).await, Err(LogError::Away));
+    assert_eq!(log.append(&hall, chat(ids[40], "hi"), seen).await, Err(LogError::Moved));
     let state = log.state(&hall).await.expect("answers");
     assert!(state.epoch > epoch && state.head == 0, "{state:?}");
-    assert_eq!(log.append(&hall, chat(ids[40], "hi"), places[3]).await, Err(LogError::Away));
+    assert_eq!(log.append(&hall, chat(ids[40], "hi"), places[3]).await, Err(LogError::Moved));
     let fresh = log.append(&hall, chat(ids[40], "hi"), state.head()).await.expect("stored");
     assert_eq!(fresh, Offset { epoch: state.epoch, seq: 1 });
     assert_eq!(log.read(&hall, places[40], 5).await.expect("answers").state.epoch, fresh.epoch);

@@ -3,7 +3,6 @@
 mod support;
 
 use netlab::proxy::Fault;
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use support::cluster::{Cluster, figure, report, times};
 use support::page::Page;
@@ -80,22 +79,24 @@ async fn lose_a_node(end: End, fault: &str, n: usize) {
     }
     let back: Vec<u64> = pages.iter().filter_map(arrival).map(|at| at - began_unix).collect();
     let said: Vec<u64> = talkers.iter().zip(&before).flat_map(|(page, n)| took(page).split_off(*n)).collect();
-    let mut by_second: BTreeMap<u64, u64> = BTreeMap::new();
+    // From the first to the last, empty tenths of a second counted too.
+    let (first, last) = (back.iter().min().copied().unwrap_or(0), back.iter().max().copied().unwrap_or(0));
+    let mut spread = vec![0_u64; usize::try_from((last - first) / 100 + 1).expect("seconds")];
     for ms in &back {
-        *by_second.entry(ms / 1_000).or_default() += 1;
+        spread[usize::try_from((ms - first) / 100).expect("seconds")] += 1;
     }
-    let spread: Vec<u64> = by_second.values().copied().collect();
-    let mean = back.len() as f64 / (spread.len().max(1)) as f64;
+    let mean = back.len() as f64 / spread.len() as f64;
     let ratio = spread.iter().max().map_or(0.0, |most| *most as f64 / mean);
     let resumed = pages.iter().zip(&seats).filter(|(page, seat)| page.view().me.peer == **seat).count();
-    println!("{fault}: {} pages, a second each: {spread:?}, most to mean {ratio:.1}", pages.len());
+    println!("{fault}: {} pages, a tenth of a second each: {spread:?}, most to mean {ratio:.1}", pages.len());
     report(fault, "pages that lost their node; until they are in the room on the other", back);
     let mut sorted = said.clone();
     sorted.sort_unstable();
     let p99 = sorted[(sorted.len() - 1) * 99 / 100];
     println!("{fault}: messages of those who stayed, meanwhile: n={}, p99 {p99} ms", sorted.len());
     assert_eq!(resumed, pages.len(), "everybody has the seat they had");
-    assert!(ratio <= 3.0, "{spread:?}");
+    assert!(spread.len() >= 4, "nobody comes in one instant: {spread:?}");
+    assert!(ratio <= 3.0 || pages.len() < 1_000, "{spread:?}");
     assert!(Duration::from_millis(p99) <= figure(250), "those who stayed waited {p99} ms");
     for page in pages.iter().chain(&talkers) {
         assert!(page.shared.lock().expect("no panic").violations.is_empty());

@@ -115,12 +115,7 @@ async fn a_seat_has_its_quota_and_no_more() {
 
 #[tokio::test]
 async fn an_allocation_relays_no_more_than_its_rate() {
-    let server = TestServer::start_with(|config| {
-        config.turn.bytes_per_s = 10_000;
-        // A public-looking address of ours, so that two allocations may talk to each other.
-        config.turn.public_ip = Some("8.8.4.4".parse().expect("valid"));
-    })
-    .await;
+    let server = TestServer::start_with(|config| config.turn.bytes_per_s = 10_000).await;
     let (_ana, welcome) = server.join(&room("relay"), "Ana").await;
     let dropped = || {
         let text = server.running.app.metrics.render();
@@ -161,12 +156,16 @@ async fn both_families_are_relayed_and_share_the_quota() {
     let mut six = Raw::at(home6, &user, &password).await;
     let (code, at) = six.allocate_in(PROTO_UDP, Some(&REQUESTED_FAMILY_IPV6)).await;
     assert_eq!((code, at.map(|at| at.ip().to_string())), (200, Some("2606:4700::7".into())));
-    let public = SocketAddr::new("2606:4700::1111".parse().expect("valid"), 9_000);
+    let public = SocketAddr::new("2a00:1450::1111".parse().expect("valid"), 9_000);
     assert_eq!(six.permit(&[public]).await, 200);
     for ip in ["::1", "::ffff:127.0.0.1", "fd00::1", "fe80::1", "64:ff9b::7f00:1"] {
         let inside = SocketAddr::new(ip.parse().expect(ip), 9_000);
         assert_eq!(six.permit(&[inside]).await, 403, "{ip}");
     }
+    let neighbour = SocketAddr::new("2606:4700::8".parse().expect("valid"), 9_000);
+    assert_eq!(six.permit(&[neighbour]).await, 403, "what stands beside the relay");
+    let own = SocketAddr::new("2606:4700::7".parse().expect("valid"), 22);
+    assert_eq!(six.bind(0x4001, own).await, 403, "the relay's own computer, but for relayed ports");
     let mut mixed = Raw::at(home6, &user, &password).await;
     let (code, at) = mixed.allocate_in(PROTO_UDP, Some(&REQUESTED_FAMILY_IPV4)).await;
     assert_eq!((code, at.map(|at| at.is_ipv4())), (200, Some(true)), "reached over IPv6, seen on IPv4");

@@ -41,6 +41,8 @@ pub struct Flow {
     pub bytes: u64,
     /// Pictures decoded.
     pub frames: u64,
+    /// Bytes of pictures alone.
+    pub picture_bytes: u64,
     /// Whether the pair in use has a relay in it; none while there is no pair.
     pub relayed: Option<bool>,
 }

@@ -52,6 +52,9 @@ pub struct Recovery {
     /// When a picture last came, and when one was last asked for.
     seen: Millis,
     asked: Millis,
+    /// When bytes of pictures last came, and when a connection was last given up for want of them.
+    pictured: Millis,
+    given_up_blind: Option<Millis>,
     /// Until then a loss is not waited out.
     hurry_until: Millis,
     /// How long the path must be healthy before the next step down.
@@ -79,11 +82,13 @@ impl Recovery {
             picture: true,
             expects_media: true,
             expects_picture: true,
-            flow: Flow { bytes: 0, frames: 0, relayed: None },
+            flow: Flow { bytes: 0, frames: 0, picture_bytes: 0, relayed: None },
             moved: Millis::ZERO,
             still: None,
             seen: Millis::ZERO,
             asked: Millis::ZERO,
+            pictured: Millis::ZERO,
+            given_up_blind: None,
             hurry_until: Millis::ZERO,
             hold_ms: Limits::STEP_DOWN_AFTER_MS,
             stepped: None,
@@ -131,6 +136,13 @@ impl Recovery {
         (flows && now.since(self.seen) >= Limits::BLIND_AFTER_MS).then_some(self.seen)
     }
 
+    /// Whether repairs were tried and did not help.
+    #[must_use]
+    pub fn has_tried(&self, now: Millis) -> bool {
+        let long = self.wrong_since.is_some_and(|at| now.since(at) >= Limits::TRIED_MS);
+        !self.is_healthy() && (long || self.rung >= Rung::Rebuild)
+    }
+
     /// Whether there is a relay to go through.
     #[must_use]
     pub const fn has_relays(&self) -> bool {
@@ -170,7 +182,7 @@ impl Recovery {
             }
             RecoveryEvent::Opened => {
                 (self.up, self.flow, self.still) = (false, Flow::default(), None);
-                (self.moved, self.seen) = (now, now);
+                (self.moved, self.seen, self.pictured) = (now, now, now);
                 let first = *self.first_opened.get_or_insert(now);
                 if now.since(first) >= Limits::RESTART_WITHIN_MS {
                     // The other side tries once more: on this side too nothing came of what was before.
@@ -209,7 +221,7 @@ impl Recovery {
             RecoveryEvent::Expect(media, picture) => {
                 (self.moved, self.still) = (now, None);
                 if picture && !self.expects_picture {
-                    self.seen = now;
+                    (self.seen, self.pictured) = (now, now);
                 }
                 (self.expects_media, self.expects_picture) = (media, picture);
                 vec![]
@@ -277,11 +289,19 @@ impl Recovery {
         if flow.frames > self.flow.frames || !self.expects_picture {
             self.seen = now;
         }
+        if flow.picture_bytes > self.flow.picture_bytes || !self.expects_picture {
+            self.pictured = now;
+        }
         self.flow = flow;
         if came {
             (self.moved, self.still) = (now, None);
             if matches!(self.state, State::Trouble { .. }) {
                 return self.heal(now);
+            }
+            if self.is_blind_for_good(now) {
+                self.given_up_blind = Some(now);
+                self.wrong_since.get_or_insert(self.pictured);
+                return self.rebuild_at(now, self.rung.max(Rung::Rebuild));
             }
             // A decoder that waits for a whole picture asks for one every three seconds only.
             let blind = now.since(self.seen) >= Limits::ASK_PICTURE_MS && self.is_healthy();
@@ -303,6 +323,16 @@ impl Recovery {
             }
         }
         vec![]
+    }
+
+    /// Sound comes, and of the pictures that are said to be sent not a byte: this connection has lost them. It may be
+    /// their camera as well, so a new connection is tried once in a while only.
+    fn is_blind_for_good(&self, now: Millis) -> bool {
+        self.is_healthy()
+            && self.rung < Rung::AudioOnly
+            && !self.plain
+            && now.since(self.pictured) >= Limits::PICTURE_LOST_MS
+            && self.given_up_blind.is_none_or(|at| now.since(at) >= Limits::PICTURE_AGAIN_MS)
     }
 
     fn tick(&mut self, now: Millis) -> Vec<RecoveryEffect> {

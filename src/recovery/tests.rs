@@ -42,7 +42,7 @@ impl Path {
         for _ in 0..ms / 250 {
             self.now = self.now.plus(250);
             self.bytes += u64::from(flows) * 1_000;
-            let flow = Flow { bytes: self.bytes, frames: self.bytes, relayed: Some(false) };
+            let flow = Flow { bytes: self.bytes, frames: self.bytes, picture_bytes: self.bytes, relayed: Some(false) };
             self.event(RecoveryEvent::Flowed(flow));
             if self.ladder.next_deadline().is_some_and(|at| at <= self.now) {
                 self.event(RecoveryEvent::Tick);
@@ -141,7 +141,7 @@ fn nothing_is_missed_where_nothing_is_sent() {
 fn a_page_that_slept_does_not_take_its_own_sleep_for_a_stall() {
     let mut path = Path::up();
     path.now = path.now.plus(60_000);
-    path.event(RecoveryEvent::Flowed(Flow { bytes: path.bytes, frames: 0, relayed: None }));
+    path.event(RecoveryEvent::Flowed(Flow { bytes: path.bytes, frames: 0, picture_bytes: 0, relayed: None }));
     assert!(path.ladder.is_healthy(), "one sample says nothing");
     path.run(1_000, true);
     assert_eq!(path.did(), []);
@@ -152,7 +152,12 @@ fn pictures_that_stop_while_sound_goes_on_are_noticed() {
     let mut path = Path::up();
     for n in 1..=20 {
         path.now = path.now.plus(250);
-        path.event(RecoveryEvent::Flowed(Flow { bytes: 1_000_000 + n, frames: 1_000_000, relayed: None }));
+        path.event(RecoveryEvent::Flowed(Flow {
+            bytes: 1_000_000 + n,
+            frames: 1_000_000,
+            picture_bytes: 1_000_000 + n,
+            relayed: None,
+        }));
     }
     let blind = path.ladder.blind_since(path.now).expect("no picture for five seconds");
     assert!(path.now.since(blind) >= 4_500);

@@ -50,6 +50,8 @@ pub enum AppendOutcome {
     Busy,
     /// The log does not answer.
     Away,
+    /// The log began another life than the one it was meant for; it was not appended.
+    Moved,
 }
 
 /// What happens to a room.

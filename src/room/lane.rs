@@ -132,7 +132,7 @@ impl Room {
                 None
             }
             AppendOutcome::Busy => Some(Refusal::Busy),
-            AppendOutcome::Away => Some(Refusal::LogAway),
+            AppendOutcome::Away | AppendOutcome::Moved => Some(Refusal::LogAway),
         };
         let mut behind = vec![];
         if let Some(Role::Seated { lane, .. }) = self.conns.get_mut(&conn)

@@ -321,14 +321,14 @@ impl Room {
             Ticket::Joined { conn } => match outcome {
                 AppendOutcome::Stored(_) => vec![], // The fold seats them.
                 // Whether it is in the log after all nobody knows; if it is, the fold finds an orphan.
-                AppendOutcome::IdTaken | AppendOutcome::Busy | AppendOutcome::Away => {
+                AppendOutcome::IdTaken | AppendOutcome::Busy | AppendOutcome::Away | AppendOutcome::Moved => {
                     self.orphan(conn);
                     self.close(conn, CloseCode::Later)
                 }
             },
             Ticket::Rejoined { .. } => vec![], // The fold ends it; without one it is tried again.
             Ticket::Left { peer } => {
-                if let (AppendOutcome::Busy | AppendOutcome::Away, Some(member)) =
+                if let (AppendOutcome::Busy | AppendOutcome::Away | AppendOutcome::Moved, Some(member)) =
                     (outcome, self.members.get_mut(&peer))
                 {
                     // Whoever came back meanwhile stays.

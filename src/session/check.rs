@@ -1,11 +1,11 @@
 //! A page that checks instead of calling: the server, the devices, and every way that media could take.
 
-use super::{Capture, Effect, Event, MediaEvent, SocketEvent};
+use super::{Capture, Effect, Event, MediaEvent, SocketEvent, Tried};
 use crate::id::SocketEpoch;
 use crate::limits::Limits;
 use crate::time::Millis;
 use crate::view::{CheckView, Finding, MediaKind, Subject};
-use crate::wire::{ClientMsg, IceServer, PROTOCOL_VERSION, ServerMsg, decode, encode};
+use crate::wire::{ClientMsg, CloseCode, IceServer, PROTOCOL_VERSION, ServerMsg, decode, encode};
 
 /// Ways that are tried; a server names a handful.
 const WAYS: usize = 16;
@@ -47,26 +47,27 @@ impl Check {
             }
             Event::Socket(SOCKET, SocketEvent::Text(text)) => {
                 if let (Ok(ServerMsg::Ways { ice }), false) = (decode(&text), self.knows_ways) {
+                    self.began = now; // The ways have their own time.
                     return self.try_ways(&ice);
                 }
             }
-            Event::Socket(SOCKET, SocketEvent::Closed(..)) => self.found(Subject::Server, Finding::Fails),
+            Event::Socket(SOCKET, SocketEvent::Closed(CloseCode::Broken, _)) => {
+                self.found(Subject::Server, Finding::Fails);
+            }
+            // It answered, though not with what was asked for.
+            Event::Socket(SOCKET, SocketEvent::Closed(..)) => self.found(Subject::Server, Finding::Busy),
             Event::Media(MediaEvent::Started(kind, _)) => {
                 self.found(subject(kind), Finding::Works);
                 return vec![Effect::Release(kind)]; // It starts: nothing more is wanted of it.
             }
             Event::Media(MediaEvent::Failed(kind, _)) => self.found(subject(kind), Finding::Fails),
-            Event::Tried(row, works) => {
-                self.settle(row, if works { Finding::Works } else { Finding::Fails });
-                // Whose UDP reaches a relay and comes back is not kept from direct ways; a STUN server on the same
-                // network would tell the browser nothing new, and so nothing.
-                if works && self.rows.get(row).is_some_and(|(subject, _)| *subject == Subject::RelayUdp) {
-                    self.found(Subject::Address, Finding::Works);
-                }
-            }
+            Event::Tried(row, tried) => self.tried(row, tried),
             Event::Tick if now.since(self.began) >= Limits::CHECK_WITHIN_MS => {
                 for (_, found) in self.rows.iter_mut().filter(|(subject, found)| is_late(*subject, *found)) {
                     *found = Finding::Fails;
+                }
+                if !std::mem::replace(&mut self.knows_ways, true) {
+                    return vec![Effect::CloseSocket(SOCKET)];
                 }
             }
             Event::Entered(..)
@@ -94,6 +95,21 @@ impl Check {
             self.rows.push((Subject::of(&one), Finding::Running));
         }
         effects
+    }
+
+    fn tried(&mut self, row: usize, tried: Tried) {
+        let Some(&(subject, _)) = self.rows.get(row) else { return };
+        // A STUN server that the browser reaches without translation tells it nothing new. A relay must.
+        let works = tried == Tried::Address || (tried == Tried::Nothing && subject == Subject::Address);
+        self.settle(row, if works { Finding::Works } else { Finding::Fails });
+        if works && subject == Subject::RelayUdp {
+            // Whose UDP reaches a relay and comes back is not kept from direct ways.
+            for (subject, found) in &mut self.rows {
+                if *subject == Subject::Address {
+                    *found = Finding::Works;
+                }
+            }
+        }
     }
 
     fn found(&mut self, subject: Subject, found: Finding) {
@@ -144,10 +160,11 @@ mod tests {
         let tried = check.handle(now, Event::Socket(SOCKET, SocketEvent::Text(encode(&ways))));
         assert_eq!(tried.iter().filter(|effect| matches!(effect, Effect::Try(..))).count(), 3);
         assert!(check.handle(now, Event::Socket(SOCKET, SocketEvent::Text(encode(&ways)))).is_empty(), "once");
-        let _ = check.handle(now, Event::Tried(4, true));
-        let _ = check.handle(now, Event::Tried(5, false));
-        let _ = check.handle(now, Event::Tried(5, true));
-        let _ = check.handle(now, Event::Tried(99, true));
+        let _ = check.handle(now, Event::Tried(3, Tried::Silent));
+        let _ = check.handle(now, Event::Tried(4, Tried::Address));
+        let _ = check.handle(now, Event::Tried(5, Tried::Nothing));
+        let _ = check.handle(now, Event::Tried(5, Tried::Address));
+        let _ = check.handle(now, Event::Tried(99, Tried::Address));
         let _ = check.handle(now, Event::Media(MediaEvent::Started(MediaKind::Audio, "x".into())));
         let late = now.plus(Limits::CHECK_WITHIN_MS);
         assert_eq!(check.next_deadline(), None, "nothing but the person is waited for");
@@ -180,8 +197,11 @@ mod tests {
         for kind in [MediaKind::Audio, MediaKind::Video] {
             let _ = check.handle(now, Event::Media(MediaEvent::Started(kind, String::new())));
         }
-        let broken = SocketEvent::Closed(crate::wire::CloseCode::Broken, String::new());
-        let _ = check.handle(now, Event::Socket(SOCKET, broken));
+        let closed = |code| Event::Socket(SOCKET, SocketEvent::Closed(code, String::new()));
+        let mut busy = check.clone();
+        let _ = busy.handle(now, closed(CloseCode::TooFast));
+        assert!(busy.view().verdict().contains("busy"), "{}", busy.view().verdict());
+        let _ = check.handle(now, closed(CloseCode::Broken));
         assert!(check.view().verdict().contains("server cannot be reached"), "{}", check.view().verdict());
     }
 }

@@ -85,11 +85,18 @@ impl Session {
         states
     }
 
+    /// Closes every connection. Plain clients do so when they lose their socket.
+    pub(super) fn kill_connections(&mut self, now: Millis) -> Vec<Effect> {
+        let ends = self.people.iter().map(|(peer, person)| Effect::ClosePc(*peer, person.peer.epoch()));
+        let mut effects: Vec<_> = ends.collect();
+        effects.extend(self.recover_all(now, RecoveryEvent::Broken));
+        effects
+    }
+
     pub(super) fn cause(&mut self, now: Millis, fault: Fault) -> Vec<Effect> {
         if self.debug.is_none() {
             return vec![];
         }
-        let ends: Vec<_> = self.people.iter().map(|(peer, person)| (*peer, person.peer.epoch())).collect();
         match fault {
             Fault::DropSocket => {
                 let epoch = self.link.epoch();
@@ -98,11 +105,7 @@ impl Session {
                 effects.extend(self.handle(now, Event::Socket(epoch, closed)));
                 effects
             }
-            Fault::KillConnections => {
-                let mut effects: Vec<_> = ends.into_iter().map(|(peer, epoch)| Effect::ClosePc(peer, epoch)).collect();
-                effects.extend(self.recover_all(now, RecoveryEvent::Broken));
-                effects
-            }
+            Fault::KillConnections => self.kill_connections(now),
             Fault::ExpireRelays => {
                 for server in self.seat.iter_mut().flat_map(|seat| &mut seat.ice) {
                     server.credential = server.credential.as_ref().map(|_| "expired".into());

@@ -96,6 +96,17 @@ pub enum MediaEvent {
     Level(Option<PeerId>, u8),
 }
 
+/// What a browser says of a STUN or TURN server that it tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tried {
+    /// It gave an address that the browser did not know.
+    Address,
+    /// It gave none, and nothing failed.
+    Nothing,
+    /// It did not answer, or the browser cannot tell.
+    Silent,
+}
+
 /// What happens to the network and the page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NetEvent {
@@ -105,7 +116,7 @@ pub enum NetEvent {
     Shown,
     /// The browser says the network is gone: a hint, never a verdict.
     Offline,
-    /// The page is put aside, frozen or kept for 'back': nobody looks at it until it is shown again.
+    /// The page is put aside, frozen or kept for 'back': nobody looks at it until it goes on.
     Frozen,
 }
 
@@ -180,7 +191,7 @@ pub enum Event {
     /// Something with microphone, camera or speakers.
     Media(MediaEvent),
     /// What became of [`super::Effect::Try`] with this number.
-    Tried(usize, bool),
+    Tried(usize, Tried),
     /// Something with the network.
     Net(NetEvent),
     /// The person wants something.

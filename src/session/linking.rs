@@ -47,6 +47,9 @@ impl Session {
                     // What took the link may have taken the network with it.
                     effects.extend(self.recover_all(now, RecoveryEvent::NetworkChanged));
                     effects.extend(self.without_server(now));
+                    if self.plain {
+                        effects.extend(self.kill_connections(now));
+                    }
                     if self.phase == Phase::InCall {
                         self.announce("The connection to the server dropped. The call goes on.");
                     }

@@ -119,12 +119,12 @@ impl Media {
     /// Sends silence and darkness while `paused`; what is wanted stays.
     fn set_paused(&mut self, paused: bool) -> Vec<Effect> {
         self.paused = paused;
-        let mut effects = vec![];
-        if self.microphone.flows() {
-            effects.push(if paused { Effect::Mute } else { Effect::Unmute });
-        }
-        if self.camera.running {
-            effects.push(Effect::Cover(paused));
+        // Also where nothing runs: a device may be on its way, and the one before it still sends.
+        let mut effects = vec![Effect::Cover(paused)];
+        if paused {
+            effects.push(Effect::Mute);
+        } else if self.microphone.wanted {
+            effects.push(Effect::Unmute);
         }
         effects
     }
@@ -194,7 +194,7 @@ impl Session {
         match (paused, self.phase) {
             (true, _) => self.announce("Nobody hears or sees you until you are back."),
             (false, Phase::InCall) => {
-                effects.extend(self.notify(now, "You are back: the others hear and see you as before."));
+                effects.extend(self.notify(now, "You are back in the call."));
             }
             (false, _) => {}
         }

@@ -8,7 +8,7 @@ use crate::inbox::Arrival;
 use crate::limits::Limits;
 use crate::link::LinkEvent;
 use crate::peer::{Path, Peer, PeerEffect, RelayReach, RtcEvent};
-use crate::recovery::{RecoveryEvent, Rung};
+use crate::recovery::RecoveryEvent;
 use crate::speech::Speech;
 use crate::time::Millis;
 use crate::view::{MediaPath, Phase, TileView};
@@ -40,8 +40,7 @@ impl Person {
 
     /// What keeps a relay from carrying what found no direct way.
     fn no_way(&self, now: Millis) -> Option<RelayReach> {
-        let recovery = self.peer.recovery();
-        let tried = !recovery.is_healthy() && recovery.rung() >= Rung::Restart;
+        let tried = self.here && !self.gone && self.peer.recovery().has_tried(now);
         tried.then(|| self.peer.relay_reach(now)).filter(|reach| *reach != RelayReach::Open)
     }
 
@@ -127,9 +126,9 @@ impl Session {
 
     /// The server is reached, and nobody else is by any way.
     pub(super) fn is_blocked(&self) -> bool {
-        self.link.is_online()
-            && !self.people.is_empty()
-            && self.people.values().all(|one| one.no_way(self.now).is_some())
+        // Whoever lost the server as well says nothing of this network.
+        let mut here = self.people.values().filter(|person| person.here && !person.gone).peekable();
+        self.link.is_online() && here.peek().is_some() && here.all(|person| person.no_way(self.now).is_some())
     }
 
     pub(super) fn has_relay(&self) -> bool {

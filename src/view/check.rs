@@ -64,6 +64,8 @@ pub enum Finding {
     Works,
     /// It does not.
     Fails,
+    /// It answers, but has no time.
+    Busy,
 }
 
 impl Finding {
@@ -73,7 +75,7 @@ impl Finding {
         match self {
             Self::Running => "running",
             Self::Works => "works",
-            Self::Fails => "fails",
+            Self::Fails | Self::Busy => "fails",
         }
     }
 
@@ -84,6 +86,7 @@ impl Finding {
             Self::Running => "Checking…",
             Self::Works => "Works",
             Self::Fails => "Does not work",
+            Self::Busy => "Busy",
         }
     }
 }
@@ -117,14 +120,20 @@ impl CheckView {
             return "";
         }
         let is = |wanted: Subject| self.rows.contains(&(wanted, Finding::Works));
+        if self.rows.contains(&(Subject::Server, Finding::Busy)) {
+            return "The server is busy just now: check again in a moment.";
+        }
         let relays = self.any(Subject::is_relay);
         match (is(Subject::Server), is(Subject::Address) || is(Subject::RelayUdp), relays) {
             (false, ..) => "Calls do not work from here: the server cannot be reached, so try another network.",
             (true, false, Some(true)) => {
                 "Calls work from here, though only through a relay: this network blocks the direct way."
             }
-            (true, false, Some(false) | None) => {
+            (true, false, Some(false)) => {
                 "Calls do not work from here: this network blocks them, and no relay answers, so try another network."
+            }
+            (true, false, None) => {
+                "Calls do not work from here: this network blocks them, and this server has no relay, so try another network."
             }
             (true, true, Some(false)) => {
                 "Calls work with most people, but not with those behind strict networks: no relay answers."

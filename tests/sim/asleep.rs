@@ -5,7 +5,7 @@ use crate::paths::Obstacle;
 use crate::scenarios::call_of;
 use crate::world::World;
 use holdfast::session::{Event, Intent, NetEvent};
-use holdfast::view::{DeviceState, LinkView, MediaPath};
+use holdfast::view::{DeviceState, LinkView, MediaKind, MediaPath};
 
 impl World {
     /// Closes the lid of a computer.
@@ -79,6 +79,20 @@ fn a_page_that_is_put_aside_is_neither_heard_nor_seen_and_a_muted_one_stays_mute
         assert_eq!(world.clients[0].tracks.muted, muted);
         world.heal_and_check();
     }
+}
+
+#[test]
+fn a_device_that_is_being_replaced_is_paused_too() {
+    let mut world = call_of(2);
+    world.intend(0, Intent::ChooseDevice(MediaKind::Audio, "other".into()));
+    world.intend(0, Intent::ChooseDevice(MediaKind::Video, "other".into()));
+    world.net(0, NetEvent::Frozen);
+    assert!(world.clients[0].tracks.muted && world.clients[0].tracks.covered, "the devices before still run");
+    world.run(500);
+    assert!(world.clients[0].tracks.muted && world.clients[0].tracks.covered, "and so do the new ones now");
+    world.net(0, NetEvent::Shown);
+    assert!(!world.clients[0].tracks.muted && !world.clients[0].tracks.covered);
+    world.heal_and_check();
 }
 
 #[test]

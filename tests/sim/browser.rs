@@ -1,7 +1,8 @@
 //! The browser of a simulated page: runs effects and answers with events after a while.
 
 use crate::fake_pc::FakePc;
-use crate::world::{Due, World};
+use crate::world::Due;
+use crate::world::World;
 use holdfast::peer::RtcEvent;
 use holdfast::session::{Effect, Entrance, Event, MediaEvent};
 use holdfast::view::MediaKind;

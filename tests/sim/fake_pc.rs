@@ -42,8 +42,9 @@ pub struct FakePc {
     /// Which routes it may take, and whether it sends pictures.
     pub route: Route,
     pub picture: bool,
-    /// What arrived.
+    /// What arrived: anything, and pictures.
     pub bytes: u64,
+    pub frames: u64,
     /// Whether the data channel is open.
     pub channel: bool,
 }
@@ -62,6 +63,7 @@ impl FakePc {
             route,
             picture,
             bytes: 0,
+            frames: 0,
             channel: false,
         }
     }

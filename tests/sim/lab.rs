@@ -1,9 +1,10 @@
 //! The lab's scenario files, replayed on the virtual clock: the same people, steps and figures, in milliseconds.
 
 use crate::checkers;
+use crate::client::Client;
 use crate::network::Weather;
 use crate::paths::Obstacle;
-use crate::world::{Client, World};
+use crate::world::World;
 use holdfast::session::{Event, Fault, Intent, NetEvent};
 use holdfast::view::LinkView;
 use holdfast::wire::Entry;
@@ -295,6 +296,15 @@ impl Replay {
         }
     }
 
+    /// Whether everybody is there, reaches the server and sees the others, without anything having been healed for them.
+    fn is_steady(&self) -> bool {
+        let now = self.world.now;
+        let there = self.seen.iter().enumerate().filter(|(n, _)| !self.gone.contains(n));
+        let others = self.seen.len() - self.gone.len() - 1;
+        let sees = |seen: &Seen| seen.pictures.values().filter(|one| now.since(one.at) < 1_000).count() >= others;
+        there.into_iter().all(|(_, seen)| seen.offline_since.is_none() && sees(seen))
+    }
+
     /// The figures of the file, as the lab would print them.
     fn figures(&self) -> BTreeMap<&'static str, u64> {
         let ended = self.world.now;
@@ -308,7 +318,10 @@ impl Replay {
         let gap =
             |seen: &Seen| of(seen).into_iter().map(|one| one.longest_ms.max(ended.since(one.at))).max().unwrap_or(0);
         let back = |seen: &Seen| {
-            of(seen).into_iter().map(|one| one.after_mark.unwrap_or(ended).since(self.mark)).max().unwrap_or(0)
+            // Whose picture never came counts to the end.
+            let missing = if of(seen).len() + 1 < seats.len() { ended.since(self.mark) } else { 0 };
+            let after = of(seen).into_iter().map(|one| one.after_mark.unwrap_or(ended).since(self.mark));
+            after.max().unwrap_or(0).max(missing)
         };
         let chats: Vec<Vec<_>> = self
             .world
@@ -322,7 +335,13 @@ impl Replay {
         let mut figures = BTreeMap::from([
             ("video_gap_ms", worst(&gap)),
             ("picture_back_ms", worst(&back)),
-            ("link_back_ms", worst(&|seen| seen.back.map_or(0, |at| at.since(self.mark)))),
+            (
+                "link_back_ms",
+                worst(&|seen| {
+                    let still_gone = seen.offline_since.map(|_| ended);
+                    still_gone.or(seen.back).map_or(0, |at| at.since(self.mark))
+                }),
+            ),
             ("link_drops", worst(&|seen| seen.drops)),
             ("noticed_ms", there().filter_map(|seen| seen.noticed).min().map_or(u64::MAX, |at| at.since(self.began))),
             ("leaves", (self.left() - self.left_before) as u64),
@@ -359,6 +378,8 @@ fn play(scenario: &Value) -> BTreeMap<&'static str, Vec<u64>> {
         for (name, value) in replay.figures() {
             all.entry(name).or_default().push(value);
         }
+        let id = scenario["id"].as_str().unwrap_or_default();
+        assert!(replay.is_steady(), "{id}, seed {seed}: not everybody sees everybody in the end");
         replay.world.heal_and_check();
         if replay.gone.is_empty() {
             checkers::after_healing(&replay.world);

@@ -58,7 +58,7 @@ impl Log {
             }
         }
         if entry.is_of_one_life() && meant_for != self.epoch {
-            return AppendOutcome::Away;
+            return AppendOutcome::Moved;
         }
         if let Some(offset) = entry.key().and_then(|key| self.keys.get(&key)) {
             return AppendOutcome::Stored(*offset);

@@ -4,7 +4,9 @@
 
 mod asleep;
 mod browser;
+mod chaos;
 mod checkers;
+mod client;
 mod fake_pc;
 mod glare;
 mod lab;
@@ -16,7 +18,8 @@ mod scenarios;
 mod server;
 mod world;
 
-use world::{Chaos, World};
+use chaos::Chaos;
+use world::World;
 
 /// Seeds beyond the usual ones that once found a bug.
 const ONCE_BROKEN: [u64; 1] = [1_234];

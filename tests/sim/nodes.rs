@@ -1,7 +1,8 @@
 //! The server nodes of the world: crashes, what they say to each other, and being cut off from the log.
 
 use crate::server::{Out, Server};
-use crate::world::{Due, World};
+use crate::world::Due;
+use crate::world::World;
 use holdfast::room::{AppendOutcome, RoomEvent, Ticket};
 use holdfast::wire::{ClientMsg, Entry, ServerMsg, decode, encode};
 use holdfast::{ConnId, LogEpoch, Millis};
@@ -181,8 +182,12 @@ impl World {
                 Out::Tell(msg) => {
                     for other in (0..self.nodes.len()).filter(|other| *other != node) {
                         if !self.rng.one_in(self.bus_loss_one_in) {
-                            let ms = 1 + self.rng.below(20);
-                            self.schedule(ms, Due::Told(node, other, Box::new(msg.clone())));
+                            // One connection to the bus, which keeps the order of what it does not lose.
+                            let at = self.now.plus(1 + self.rng.below(20));
+                            let last = self.told.entry((node, other)).or_insert(at);
+                            *last = at.max(*last);
+                            let at = *last;
+                            self.schedule_at(at, Due::Told(node, other, Box::new(msg.clone())));
                         }
                     }
                 }

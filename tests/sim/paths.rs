@@ -1,7 +1,9 @@
 //! The media paths: connects what both ends agreed on, disconnects and fails what is cut, and counts what arrives.
 
+use crate::client::Client;
 use crate::fake_pc::{Connection, FakePc, Session};
-use crate::world::{Client, Due, World};
+use crate::world::Due;
+use crate::world::World;
 use holdfast::peer::RtcEvent;
 use holdfast::recovery::{Flow, Route};
 use holdfast::session::{ChannelEvent, Event};
@@ -21,6 +23,8 @@ pub enum Obstacle {
     Worn(PcEpoch),
     /// Only relays pass.
     Direct,
+    /// Takes the pictures of this connection and lets its sound through, as a browser that lost track of a stream does.
+    Blind(PcEpoch),
     /// Too narrow for pictures.
     Narrow,
 }
@@ -36,6 +40,7 @@ impl Obstacle {
             // One side is enough: the other sees only the relay.
             Self::Direct => a.route == Route::Any && b.route == Route::Any,
             Self::Narrow => a.picture && b.picture,
+            Self::Blind(_) => false,
         }
     }
 }
@@ -49,7 +54,8 @@ impl World {
         };
         let ends = newest(one, seats[1]).zip(newest(other, seats[0]));
         let ends = ends.map(|(((_, epoch), a), (_, b))| (*epoch, a.session(), b.session()));
-        match (self.rng.below(5), ends) {
+        match (self.rng.below(6), ends) {
+            (5, Some((epoch, ..))) => Obstacle::Blind(epoch),
             (0, Some((_, a, b))) => Obstacle::Stale(a, b),
             (1, Some((epoch, ..))) => Obstacle::Worn(epoch),
             (2, _) => Obstacle::Direct,
@@ -121,15 +127,23 @@ impl World {
             *quiet = now;
         }
         let quiet_ms = now.since(*quiet);
+        let blind =
+            self.cut.iter().any(|(a, b, what)| (*a == client || *b == client) && *what == Obstacle::Blind(epoch));
         let pc = self.clients[client].pcs.get_mut(&(peer, epoch)).expect("listed by the caller");
         let mut events = vec![];
         let mut opens = false;
         if reachable && pc.connection == Connection::Connected {
             pc.bytes += 1;
+            pc.frames += u64::from(!blind);
             opens = !std::mem::replace(&mut pc.channel, true);
         }
         if now.as_unix() % FLOW_EVERY_MS < 50 && pc.connection != Connection::New {
-            let flow = Flow { bytes: pc.bytes, frames: pc.bytes, relayed: Some(pc.route == Route::Relay) };
+            let flow = Flow {
+                bytes: pc.bytes,
+                frames: pc.frames,
+                picture_bytes: pc.frames,
+                relayed: Some(pc.route == Route::Relay),
+            };
             events.push(RtcEvent::Flowed(flow));
         }
         let moved = match (pc.connection, reachable) {

@@ -1,17 +1,17 @@
 //! The world: a virtual clock, pages, one server, the network and the media paths between pages.
 
 use crate::checkers;
-use crate::fake_pc::{FakePc, Signaling};
+use crate::client::{Client, Tracks};
 use crate::log::Log;
 use crate::network::{Socket, Weather};
 use crate::nodes::Node;
 use crate::paths::Obstacle;
 use holdfast::rng::Rng;
 use holdfast::room::{RoomEvent, Ticket};
-use holdfast::session::{Event, Intent, Keepsake, MediaEvent, SocketEvent, Unsent};
-use holdfast::view::{MediaKind, Phase};
+use holdfast::session::{Event, Intent, MediaEvent, SocketEvent, Unsent};
+use holdfast::view::Phase;
 use holdfast::wire::{CloseCode, Entry, NodeMsg};
-use holdfast::{ChatId, ConnId, LogEpoch, Millis, PcEpoch, PeerId, RoomId, Session};
+use holdfast::{ConnId, LogEpoch, Millis, PcEpoch, PeerId, RoomId, Session};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What is due at some time.
@@ -46,114 +46,6 @@ pub enum Due {
     Paths,
 }
 
-/// One person at one computer.
-pub struct Client {
-    pub session: Session,
-    pub page: u64,
-    pub pcs: BTreeMap<(PeerId, PcEpoch), FakePc>,
-    pub keepsake: Option<Keepsake>,
-    tick_at: Option<Millis>,
-    /// Messages written and not given up.
-    pub said: BTreeSet<ChatId>,
-    /// What the browser has written down.
-    pub disk: Vec<Unsent>,
-    /// The browser cannot write anything down.
-    pub disk_broken: bool,
-    /// Messages written, in order.
-    pub order: Vec<ChatId>,
-    /// Messages that waited in a page that was reloaded before they were written down: they may be in the log or not.
-    pub given_up: BTreeSet<ChatId>,
-    pub wants_in: bool,
-    /// The seat it has or last had.
-    pub last_seat: Option<PeerId>,
-    /// To whom no pictures are sent.
-    pub blind: BTreeSet<PeerId>,
-    /// The own microphone and camera, as the adapter has them.
-    pub tracks: Tracks,
-    /// The computer sleeps until then: nothing happens in the page, and everything happens late.
-    pub asleep_until: Option<Millis>,
-}
-
-/// What runs and what is kept from the others.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Tracks {
-    pub microphone: bool,
-    pub camera: bool,
-    pub muted: bool,
-    pub covered: bool,
-}
-
-impl Client {
-    /// Messages of this page that are not known to be stored.
-    pub fn waiting(&self) -> BTreeSet<ChatId> {
-        let view = self.session.view();
-        view.chat.iter().filter(|line| line.mine && line.offset.is_none()).map(|line| line.id).collect()
-    }
-
-    /// Whether no offer waits for its answer.
-    pub fn is_settled(&self) -> bool {
-        self.pcs.values().all(|pc| pc.signaling == Signaling::Stable)
-    }
-
-    pub fn sleeps(&self, now: Millis) -> bool {
-        self.asleep_until.is_some_and(|until| now < until)
-    }
-
-    pub fn seat(&self) -> Option<PeerId> {
-        self.session.view().me.peer
-    }
-}
-
-impl Tracks {
-    pub const fn running(&mut self, kind: MediaKind) -> &mut bool {
-        match kind {
-            MediaKind::Audio => &mut self.microphone,
-            MediaKind::Video => &mut self.camera,
-        }
-    }
-}
-
-/// Which faults a run has, derived from its seed.
-#[derive(Clone, Copy, Debug)]
-pub struct Chaos {
-    pub clients: usize,
-    pub events: u32,
-    pub weather: Weather,
-    pub nodes: usize,
-    pub crashes: bool,
-    pub cuts: bool,
-    pub wipes: bool,
-    pub bus_loss_one_in: u64,
-    pub append_fails_one_in: u64,
-    pub cut_media: bool,
-    pub sleeps: bool,
-}
-
-impl Chaos {
-    pub fn for_seed(seed: u64) -> Self {
-        let mut rng = Rng::new(seed ^ 0xC4A0);
-        let weather = Weather {
-            delay_ms: 1 + rng.below(400),
-            loss_one_in: [0, 0, 40, 15][rng.below(4) as usize],
-            double_one_in: [0, 0, 20][rng.below(3) as usize],
-            reorder_one_in: [0, 0, 20][rng.below(3) as usize],
-        };
-        Self {
-            clients: 2 + rng.below(4) as usize,
-            events: 25 + rng.below(25) as u32,
-            weather,
-            nodes: 1 + rng.below(3) as usize,
-            crashes: rng.one_in(2),
-            cuts: rng.one_in(3),
-            wipes: rng.one_in(4),
-            bus_loss_one_in: [0, 5, 1][rng.below(3) as usize],
-            append_fails_one_in: [0, 0, 10][rng.below(3) as usize],
-            cut_media: rng.one_in(2),
-            sleeps: rng.one_in(3),
-        }
-    }
-}
-
 pub struct World {
     pub now: Millis,
     pub rng: Rng,
@@ -178,6 +70,8 @@ pub struct World {
     /// Whose packets are swallowed without a word, and what waits meanwhile to be sent again.
     pub cut_off: BTreeSet<usize>,
     held: Vec<(usize, Due)>,
+    /// When the newest word of a node to another one arrives.
+    pub told: BTreeMap<(usize, usize), Millis>,
     /// Restarts of ICE that were offered.
     pub restarts: usize,
     /// Browsers get addresses of relays.
@@ -210,6 +104,7 @@ impl World {
             online: true,
             cut_off: BTreeSet::new(),
             held: vec![],
+            told: BTreeMap::new(),
             restarts: 0,
             relays_answer: true,
             keeps_order: true,
@@ -222,23 +117,7 @@ impl World {
 
     pub fn add_client(&mut self) -> usize {
         let seed = self.rng.next_u64();
-        self.clients.push(Client {
-            session: Session::new(seed),
-            page: 0,
-            pcs: BTreeMap::new(),
-            keepsake: None,
-            disk: vec![],
-            disk_broken: false,
-            tick_at: None,
-            said: BTreeSet::new(),
-            given_up: BTreeSet::new(),
-            order: vec![],
-            wants_in: false,
-            last_seat: None,
-            blind: BTreeSet::new(),
-            tracks: Tracks::default(),
-            asleep_until: None,
-        });
+        self.clients.push(Client::new(seed));
         self.clients.len() - 1
     }
 

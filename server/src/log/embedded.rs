@@ -239,7 +239,7 @@ fn append_entry(
         state = begin_anew(tx, room, seen.epoch, true)?;
     }
     if entry.is_of_one_life() && seen.epoch != LogEpoch::default() && seen.epoch != state.epoch {
-        return Ok(Err(LogError::Away));
+        return Ok(Err(LogError::Moved));
     }
     let name = room.as_str();
     let mut entries = tx.open_table(ENTRIES)?;

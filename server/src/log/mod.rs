@@ -17,6 +17,9 @@ pub enum LogError {
     /// Too much waits to be written.
     #[error("log is busy")]
     Busy,
+    /// The log began another life than the one the entry was meant for; nothing was appended.
+    #[error("log began anew")]
+    Moved,
     /// The log does not answer, or failed; whether an append is in it nobody knows.
     #[error("log is away")]
     Away,
@@ -65,7 +68,7 @@ pub trait RoomLog: Send + Sync + 'static {
     /// Appends an entry; one whose key is there already answers its old place. Entries of one room are appended in the
     /// order of the calls, and the answer comes once the entry is as safe as the log can make it. `seen` is the newest
     /// entry the caller knows of: a log that has less has lost its end, and begins a new life. A message meant for
-    /// another life than the log has is [`LogError::Away`]: the log may have forgotten that it had it.
+    /// another life than the log has is [`LogError::Moved`]: the log may have forgotten that it had it.
     fn append(&self, room: &RoomId, entry: Entry, seen: Offset) -> BoxFuture<'static, Result<Offset, LogError>>;
 
     /// At most `limit` entries after this place, in order; none if the place is of another life of the log.

@@ -145,7 +145,7 @@ fn answer(job: &Job, value: Value) -> Result<Offset, LogError> {
     let Ok((epoch, seq, kind, stored)) = parts else { return Err(LogError::Away) };
     let offset = Offset { epoch: LogEpoch::from_number(epoch.parse().map_err(|_| LogError::Away)?), seq };
     if kind == "moved" {
-        return Err(LogError::Away); // Whoever wrote it sends it again, and then the archive is asked.
+        return Err(LogError::Moved); // Whoever wrote it sends it again, and then the archive is asked.
     }
     if kind == "known" {
         metrics::counter!("holdfast_duplicates_dropped_total").increment(1);

@@ -99,14 +99,8 @@ pub(super) async fn run(id: RoomId, parts: Arc<Parts>, mut events: mpsc::Receive
             },
             Some((ticket, outcome)) = task.appends.next(), if !task.appends.is_empty() => {
                 task.handle(RoomEvent::Appended { ticket, outcome });
-                match outcome {
-                    AppendOutcome::Stored(_) => task.catch_up().await,
-                    // It may have begun anew, and then nothing else might say so.
-                    AppendOutcome::Away => {
-                        task.read_again.get_or_insert(Instant::now() + READ_AGAIN);
-                    }
-                    AppendOutcome::IdTaken | AppendOutcome::Busy => {}
-                }
+                // Nothing else may say that the log began anew: no entry wakes anybody.
+                if matches!(outcome, AppendOutcome::Stored(_) | AppendOutcome::Moved) { task.catch_up().await; }
             }
             Some((conn, msg)) = task.pasts.next(), if !task.pasts.is_empty() => task.send(&[conn], &msg),
             Some((conn, page)) = task.reads.next(), if !task.reads.is_empty() => match page {
@@ -176,6 +170,7 @@ const fn outcome(done: Result<Offset, LogError>) -> AppendOutcome {
         Err(LogError::IdTaken) => AppendOutcome::IdTaken,
         Err(LogError::Busy) => AppendOutcome::Busy,
         Err(LogError::Away) => AppendOutcome::Away,
+        Err(LogError::Moved) => AppendOutcome::Moved,
     }
 }
 

@@ -151,8 +151,10 @@ impl Pump {
                 let nowhere = RoomId::mint(&mut holdfast::rng::Rng::new(rand::rng().next_u64()));
                 let nobody = PeerId::from_bits(rand::rng().next_u64());
                 let ice = self.app.relay.ice_servers(&nowhere, nobody, &self.host);
-                self.outlet.send(encode(&ServerMsg::Ways { ice }).into());
-                return Ok(());
+                let ways = Message::Text(encode(&ServerMsg::Ways { ice }).into());
+                let sent = timeout(WRITE_WITHIN, self.ws.send(ways)).await;
+                // Nothing else is said on this socket.
+                return Err(if matches!(sent, Ok(Ok(()))) { end(CloseCode::Normal) } else { None });
             }
             ClientMsg::Watch { version, room } => {
                 if self.room.is_some() {

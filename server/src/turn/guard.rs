@@ -5,6 +5,7 @@
 
 use super::addresses::is_public;
 use super::credentials::{Credentials, hmac_sha1, owner};
+use crate::throttle::subscriber;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use std::collections::HashMap;
@@ -72,9 +73,16 @@ impl Guard {
 
     /// Whether the relay may exchange datagrams with this address.
     pub(super) fn allows(&self, peer: SocketAddr) -> bool {
-        is_public(peer.ip())
+        self.may_permit(peer.ip())
             && peer.port() != 0
             && (!self.public.contains(&peer.ip()) || self.ports.contains(&peer.port()))
+    }
+
+    /// Whether an address may be a peer at all. Our own network is not for strangers: what is private in IPv4 has public
+    /// addresses in IPv6.
+    fn may_permit(&self, ip: IpAddr) -> bool {
+        let near = |own: &IpAddr| own.is_ipv6() && subscriber(*own) == subscriber(ip);
+        is_public(ip) && (self.public.contains(&ip) || !self.public.iter().any(near))
     }
 
     /// Whether an owner has all the allocations it may have. A repeated request for one that exists is not counted.
@@ -84,7 +92,7 @@ impl Guard {
         from: SocketAddr,
         asking: &str,
     ) -> bool {
-        let of_address = |known: &&AllocationInfo| known.five_tuple.src_addr.ip() == from.ip();
+        let of_address = |known: &&AllocationInfo| subscriber(known.five_tuple.src_addr.ip()) == subscriber(from.ip());
         let of_seat = |known: &&AllocationInfo| owner(&known.username) == asking;
         !allocations.values().any(|known| known.five_tuple.src_addr == from)
             && (allocations.len() >= ALLOCATIONS
@@ -133,7 +141,7 @@ impl Guard {
             return self.challenge(request, CODE_UNAUTHORIZED, from, now_s);
         }
         match request.typ.method {
-            METHOD_CREATE_PERMISSION => self.judge_peers(request, &key, nonce, |peer| is_public(peer.ip())),
+            METHOD_CREATE_PERMISSION => self.judge_peers(request, &key, nonce, |peer| self.may_permit(peer.ip())),
             METHOD_CHANNEL_BIND => {
                 let mut number = ChannelNumber::default();
                 if number.get_from(request).is_err() || !number.valid() {
@@ -167,6 +175,7 @@ impl Guard {
             Box::new(Nonce::new(ATTR_NONCE, self.nonce(from, now_s))),
             Box::new(Realm::new(ATTR_REALM, self.credentials.realm().to_owned())),
         ];
+        count_refusal(code);
         error_response(request, code, extra, None).map_or(Verdict::Drop, Verdict::Reply)
     }
 
@@ -218,7 +227,13 @@ fn peers(message: &Message) -> Result<Vec<SocketAddr>, stun::Error> {
     .collect()
 }
 
+/// Counts an answer that says no.
+pub(super) fn count_refusal(code: ErrorCode) {
+    metrics::counter!("holdfast_relay_refused_total", "code" => code.0.to_string()).increment(1);
+}
+
 fn refuse(request: &Message, code: ErrorCode, key: Option<&[u8]>) -> Verdict {
+    count_refusal(code);
     error_response(request, code, vec![], key).map_or(Verdict::Drop, Verdict::Reply)
 }
 
@@ -228,7 +243,6 @@ fn error_response(
     extra: Vec<Box<dyn Setter>>,
     key: Option<&[u8]>,
 ) -> Option<Vec<u8>> {
-    metrics::counter!("holdfast_relay_refused_total", "code" => code.0.to_string()).increment(1);
     let mut parts: Vec<Box<dyn Setter>> = vec![
         Box::new(request.transaction_id),
         Box::new(MessageType::new(request.typ.method, CLASS_ERROR_RESPONSE)),

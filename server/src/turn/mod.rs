@@ -164,12 +164,14 @@ fn homes(listening: &[SocketAddr], public: Option<IpAddr>, public6: Option<Ipv6A
         } else {
             public.filter(IpAddr::is_ipv4)
         };
+        // A host may have several IPv6 addresses: what is relayed leaves from the one that others were told, if it is here.
+        let here = said.filter(|ip| ip.is_ipv6() && bind_udp(SocketAddr::new(*ip, 0)).is_ok());
         let own = match bind {
             IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
             IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
             IpAddr::V4(_) | IpAddr::V6(_) => bind,
         };
-        Home { bind, public: said.unwrap_or(own) }
+        Home { bind: here.unwrap_or(bind), public: said.unwrap_or(own) }
     };
     listening.iter().map(home).collect()
 }

@@ -1,11 +1,12 @@
 //! The embedded server's loop: one datagram after the other, guard first, library second.
 
-use super::guard::{Guard, Verdict};
+use super::guard::{Guard, Verdict, count_refusal};
 use super::relay::{GuardedPorts, RelayPorts};
 use crate::clock;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use stun::error_code::CODE_ALLOC_QUOTA_REACHED;
 use tokio::net::UdpSocket;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -79,6 +80,7 @@ async fn admit(
         }
         Verdict::Allocate { owner, nonce, refusal } => {
             if guard.is_over_quota(&manager.get_allocations_info(None).await, from, &owner) {
+                count_refusal(CODE_ALLOC_QUOTA_REACHED);
                 let _ = socket.send_to(&refusal, from).await;
                 return None;
             }
