@@ -33,7 +33,7 @@ impl Limits {
     /// Answers that take longer than this are counted as this.
     pub const RTT_CAP_MS: u64 = 10_000;
     /// A link in doubt has this long to answer, on a fast network.
-    pub const DOUBT_MS: u64 = 350;
+    pub const DOUBT_MS: u64 = 500;
     /// The client gives up opening a socket after this long (a lost SYN is sent again after 1, 2 and 4 s).
     pub const CONNECT_WITHIN_MS: u64 = 3_000;
     /// A seat that was asked for and has not come by then is asked for on a new socket.

@@ -2,6 +2,7 @@
 
 mod support;
 
+use holdfast::Limits;
 use netlab::proxy::Fault;
 use std::time::{Duration, Instant};
 use support::cluster::{Cluster, figure, report, times};
@@ -29,6 +30,7 @@ async fn lose_a_node(end: End, fault: &str, n: usize) {
     let talk = room("herd-talk");
     let talkers: Vec<Page> = (0..4).map(|n| Page::open(&format!("talker {n}"), &talk, &addrs[1..])).collect();
     let mut pages = vec![];
+    let opened = Instant::now();
     for n in 0..n {
         pages.push(Page::open(&format!("p{n}"), &room(&format!("herd-{}", n / 8)), &addrs[..1]));
         if n % 100 == 99 {
@@ -41,6 +43,8 @@ async fn lose_a_node(end: End, fault: &str, n: usize) {
     for page in &pages {
         page.move_to(&addrs[1..]); // As behind a balancer, which knows who lives.
     }
+    // Messages of a room's first seconds are looked up in the archive, for its log may have forgotten them.
+    tokio::time::sleep(Duration::from_millis(Limits::CLOCK_SLACK_MS + 1_000).saturating_sub(opened.elapsed())).await;
     let seats: Vec<_> = pages.iter().map(|page| page.view().me.peer).collect();
     let took = |page: &Page| page.shared.lock().expect("no panic").took_ms.clone();
     // Whoever comes back must not need the archive.
