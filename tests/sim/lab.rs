@@ -152,7 +152,7 @@ impl Replay {
                 }
                 (true, Some(_)) => {
                     seen.offline_since = None;
-                    seen.back = seen.back.or(Some(now).filter(|_| now >= self.mark));
+                    seen.back = seen.back.or((now >= self.mark).then_some(now));
                 }
                 (true, None) | (false, Some(_)) => {}
             }
@@ -164,7 +164,7 @@ impl Replay {
                 if bytes != one.bytes {
                     one.longest_ms = one.longest_ms.max(now.since(one.at));
                     (one.bytes, one.at) = (bytes, now);
-                    one.after_mark = one.after_mark.or(Some(now).filter(|_| now >= self.mark));
+                    one.after_mark = one.after_mark.or((now >= self.mark).then_some(now));
                 }
             }
             for (peer, epoch) in client.pcs.keys() {
