@@ -142,7 +142,7 @@ test('another device can be chosen in the call', async ({ people }) => {
 });
 
 for (const colorScheme of ['light', 'dark']) {
-  test(`axe finds nothing serious on home, lobby and call (${colorScheme})`, async ({ people }) => {
+  test(`axe finds nothing serious on home, lobby, check and call (${colorScheme})`, async ({ people }) => {
     const serious = async (page) => {
       const { violations } = await new AxeBuilder({ page }).withTags(['wcag2a', 'wcag2aa', 'wcag21aa', 'wcag22aa', 'best-practice']).analyze();
       return violations
@@ -155,6 +155,9 @@ for (const colorScheme of ['light', 'dark']) {
     const lobby = await people('lobby', { join: false, context });
     await expect(lobby.page.locator('#video-self')).toBeVisible();
     expect(await serious(lobby.page)).toEqual([]);
+    const check = await people('check', { join: false, path: '/check', context });
+    await expect(check.page.locator('.checks li')).toHaveCount(5);
+    expect(await serious(check.page)).toEqual([]);
     const ana = await people('Ana', { context });
     expect(await serious(ana.page)).toEqual([]);
     const bo = await people('Bo', { context });

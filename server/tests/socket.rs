@@ -53,6 +53,33 @@ async fn the_subprotocol_must_be_offered() {
     assert_eq!(upgrade_status(request).await, 400);
 }
 
+/// Who checks gets the ways and nothing else: no seat, no room, no socket to keep.
+#[tokio::test]
+async fn a_check_is_answered_once_and_holds_nothing() {
+    let server = TestServer::start_with(|config| config.joins_per_s = 1).await;
+    let check = ClientMsg::Check { version: holdfast::wire::PROTOCOL_VERSION };
+    let mut asks = server.connect().await;
+    asks.send(&check).await;
+    let ice = asks.until(|msg| if let ServerMsg::Ways { ice } = msg { Some(ice) } else { None }).await;
+    assert!(ice.iter().any(|one| one.urls[0].starts_with("turn:") && one.credential.is_some()), "{ice:?}");
+    assert_eq!(asks.closed().await.0, CloseCode::Normal.number());
+    let mut late = server.connect().await;
+    late.send(&ClientMsg::Watch { version: holdfast::wire::PROTOCOL_VERSION, room: room("late") }).await;
+    late.send(&check).await;
+    assert_eq!(late.closed().await.0, CloseCode::OutOfOrder.number());
+    let mut old = server.connect().await;
+    old.send(&ClientMsg::Check { version: 0 }).await;
+    assert_eq!(old.closed().await.0, CloseCode::Version.number());
+    // Credentials are not for the taking: one address gets them no faster than seats.
+    let mut refused = 0;
+    for _ in 0..10 {
+        let mut greedy = server.connect().await;
+        greedy.send(&check).await;
+        refused += u32::from(greedy.closed().await.0 == CloseCode::TooFast.number());
+    }
+    assert!(refused >= 4, "{refused} of 10 were refused");
+}
+
 #[tokio::test]
 async fn broken_frames_get_their_code_and_disturb_nobody() {
     let server = TestServer::start().await;

@@ -124,7 +124,9 @@ impl CheckView {
             return "The server is busy just now: check again in a moment.";
         }
         let relays = self.any(Subject::is_relay);
-        match (is(Subject::Server), is(Subject::Address) || is(Subject::RelayUdp), relays) {
+        // Where there was nothing to learn it from, nothing is known against it.
+        let direct = self.any(|subject| matches!(subject, Subject::Address | Subject::RelayUdp)) != Some(false);
+        match (is(Subject::Server), direct, relays) {
             (false, ..) => "Calls do not work from here: the server cannot be reached, so try another network.",
             (true, false, Some(true)) => {
                 "Calls work from here, though only through a relay: this network blocks the direct way."
@@ -188,6 +190,8 @@ mod tests {
         assert!(but(&[(RelayUdp, Fails), (Address, Fails), (RelayTcp, Fails)]).contains("do not work"));
         let none = view(&[(Server, Works), (Camera, Works), (Microphone, Works), (Address, Works)]);
         assert!(none.verdict().contains("has no relay"));
+        let strict = view(&[(Server, Works), (Camera, Works), (Microphone, Works), (RelayTcp, Fails)]);
+        assert!(strict.verdict().starts_with("Calls work with most people"), "nothing is known against the direct way");
         assert_eq!(view(&[]).verdict(), "");
     }
 }
