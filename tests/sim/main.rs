@@ -12,6 +12,7 @@ mod glare;
 mod lab;
 mod log;
 mod network;
+mod no_way;
 mod nodes;
 mod paths;
 mod scenarios;
