@@ -3,7 +3,11 @@
 
 mod support;
 
-use netlab::proxy::Fault;
+use netlab::proxy::{Fault, Proxy};
+use server::log::RoomLog;
+use server::redis::{Redis, log::RedisLog};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use support::cluster::{Cluster, figure, report, times};
 use support::page::Page;
@@ -325,4 +329,48 @@ async fn a_log_that_is_emptied_is_told_and_read_from_the_archive() {
     }
     assert!(took.iter().all(|took| Duration::from_millis(*took) <= figure(2_000)), "{took:?}");
     report("A7", "log emptied (FLUSHALL, XTRIM); until everyone was told and has read 50 or 100 messages again", took);
+}
+
+/// Hundreds of questions wait when Redis hangs. Those that gave up must not each take away the connection that the rest
+/// use since: opening it again and again would hold up everybody, and their giving up would do the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_burst_of_late_answers_costs_one_connection() {
+    let redis = stores::Redis::start();
+    let direct = redis::Client::open(redis.url()).expect("a URL");
+    let mut direct = direct.get_multiplexed_async_connection().await.expect("Redis answers");
+    let mut opened = async || {
+        let info: String = redis::cmd("INFO").arg("stats").query_async(&mut direct).await.expect("Redis answers");
+        let count = info.lines().find_map(|line| line.strip_prefix("total_connections_received:"));
+        count.expect("is counted").trim().parse::<u64>().expect("a number")
+    };
+    let proxy = Proxy::start(([127, 0, 0, 1], redis.process.port).into()).await.expect("a port");
+    // Without appends and readers: `state` of a room asks over the connection that all share.
+    let ours = Redis::new(&format!("redis://{}", proxy.addr), "hf").expect("a URL");
+    let stop = tokio_util::sync::CancellationToken::new();
+    let log = Arc::new(RedisLog::start(&ours, 0, &stop));
+    proxy.set(Fault::Delay(Duration::from_millis(40)));
+    let answered = Arc::new(AtomicU64::new(0));
+    let mut askers = tokio::task::JoinSet::new();
+    for n in 0..200 {
+        let (log, answered, hall) = (Arc::clone(&log), Arc::clone(&answered), room(&format!("burst-{n}")));
+        askers.spawn(async move {
+            loop {
+                match log.state(&hall).await {
+                    Ok(_) => drop(answered.fetch_add(1, Ordering::SeqCst)),
+                    Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+                }
+                tokio::time::sleep(Duration::from_millis(n)).await;
+            }
+        });
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(answered.load(Ordering::SeqCst) > 200, "all is well before");
+    proxy.set(Fault::Hang);
+    tokio::time::sleep(Duration::from_millis(1_900)).await;
+    let (connections, before) = (opened().await, answered.load(Ordering::SeqCst));
+    proxy.set(Fault::Delay(Duration::from_millis(300)));
+    tokio::time::sleep(Duration::from_secs(8)).await;
+    let (more, got) = (opened().await - connections, answered.load(Ordering::SeqCst) - before);
+    assert!(more <= 3, "{more} connections were opened, {got} answers came");
+    assert!(got > 300, "{got} answers came");
 }

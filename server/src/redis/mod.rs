@@ -8,8 +8,8 @@ mod reader;
 mod scripts;
 mod writer;
 
-use crate::dependency::{Dependency, Silence};
-use futures::future::{BoxFuture, FutureExt};
+use crate::dependency::{DEADLINE, Dependency, Silence};
+use futures::future::{BoxFuture, FutureExt, Shared};
 use holdfast::RoomId;
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::cluster::ClusterClient;
@@ -20,7 +20,7 @@ use redis::{
     TlsMode, Value,
 };
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
 
 /// Into how many parts the rooms are divided. The keys of a part share a hash tag, and so a node of a cluster.
@@ -121,6 +121,9 @@ pub(crate) struct Promise {
     pub(crate) run: String,
 }
 
+/// A connection that is open, or on its way: all who ask meanwhile wait for the same one.
+type Opening = Shared<BoxFuture<'static, RedisResult<(Conn, Arc<Promise>)>>>;
+
 /// The way to Redis. Cheap to clone.
 #[derive(Clone)]
 pub struct Redis(Arc<Inner>);
@@ -130,7 +133,7 @@ struct Inner {
     prefix: String,
     /// Its breaker and deadline.
     dependency: Dependency,
-    shared: Mutex<Option<(Conn, Arc<Promise>)>>,
+    shared: std::sync::Mutex<Option<Opening>>,
     last: std::sync::Mutex<Arc<Promise>>,
 }
 
@@ -165,7 +168,7 @@ impl Redis {
             way,
             prefix: prefix.to_owned(),
             dependency: Dependency::new("redis"),
-            shared: Mutex::default(),
+            shared: std::sync::Mutex::default(),
             last: std::sync::Mutex::default(),
         })))
     }
@@ -245,37 +248,51 @@ impl Redis {
         }
     }
 
-    /// The connection that short questions share.
-    pub(crate) async fn shared(&self) -> RedisResult<(Conn, Arc<Promise>)> {
-        let mut shared = self.0.shared.lock().await;
-        if let Some(open) = shared.as_ref() {
-            return Ok(open.clone());
-        }
-        let open = self.open(crate::dependency::DEADLINE).await?;
-        *shared = Some(open.clone());
-        Ok(open)
+    /// The connection that short questions share. It opens on its own: whoever gives up waiting does not stop it.
+    fn shared(&self) -> Opening {
+        let mut shared = self.0.shared.lock().expect("no holder of this lock can panic");
+        let open = || {
+            let redis = self.clone();
+            let opening = tokio::spawn(async move { redis.open(DEADLINE).await });
+            opening
+                .map(|done| done.unwrap_or_else(|_| Err((redis::ErrorKind::Io, "the opening was stopped").into())))
+                .boxed()
+                .shared()
+        };
+        shared.get_or_insert_with(open).clone()
     }
 
-    /// After a failure of the connection, or of the server behind it, the next question opens a new one.
-    pub(crate) async fn forget_shared(&self) {
-        *self.0.shared.lock().await = None;
+    /// After a failure of this connection, or of the server behind it, the next question opens a new one. One that has
+    /// taken its place since stays, open or on its way: of hundreds that waited, each gives up in its own time.
+    fn forget_shared(&self, failed: &Opening) {
+        let mut shared = self.0.shared.lock().expect("no holder of this lock can panic");
+        shared.take_if(|open| open.ptr_eq(failed) && open.peek().is_some());
     }
 
     /// Asks a short question.
-    pub(crate) async fn ask<T: FromRedisValue>(
+    pub(crate) async fn ask<T>(
         &self,
         question: impl FnOnce(Conn, Arc<Promise>) -> BoxFuture<'static, RedisResult<T>>,
     ) -> Result<T, Silence> {
+        let mut used = None;
+        let mut sent = None;
         let answer = self
             .0
             .dependency
             .ask(async {
-                let (conn, promise) = self.shared().await?;
+                let (conn, promise) = used.insert(self.shared()).clone().await?;
+                sent = Some(Instant::now());
                 question(conn, promise).await
             })
             .await;
-        if answer.is_err() {
-            self.forget_shared().await;
+        // Whoever waited for the opening until there was hardly time to ask knows nothing about the connection.
+        let is_told = match &answer {
+            Ok(_) | Err(Silence::Open) => false,
+            Err(Silence::Late) => sent.is_some_and(|at| at.elapsed() >= DEADLINE / 2),
+            Err(Silence::Failed(_)) => true,
+        };
+        if let (true, Some(failed)) = (is_told, &used) {
+            self.forget_shared(failed);
         }
         answer
     }

@@ -55,6 +55,33 @@ impl RedisQueue {
         self.redis.key(partition, name)
     }
 
+    async fn count(self, mut conn: Conn) -> redis::RedisResult<QueueStats> {
+        let mut stats = QueueStats::default();
+        for partition in 0..PARTITIONS {
+            let (depth, delivered, pending) = match self.group_state(&mut conn, partition).await {
+                Ok(found) => found,
+                // No entry was ever written there. Anything else is an answer that is missing.
+                Err(error) if error.kind() == redis::ErrorKind::Server(redis::ServerErrorKind::ResponseError) => {
+                    continue;
+                }
+                Err(error) if error.code() == Some("NOGROUP") => continue,
+                Err(error) => return Err(error),
+            };
+            stats.depth += depth;
+            stats.dead += redis::cmd("XLEN").arg(self.key(partition, "dead")).query_async::<u64>(&mut conn).await?;
+            let mut oldest = pending;
+            if oldest.is_none() && depth > 0 {
+                let mut cmd = redis::cmd("XRANGE");
+                cmd.arg(self.key(partition, "queue")).arg(format!("({delivered}")).arg("+").arg("COUNT").arg(1);
+                let next: Vec<(String, redis::Value)> = cmd.query_async(&mut conn).await?;
+                oldest = next.into_iter().next().map(|(id, _)| id);
+            }
+            let since = oldest.and_then(|id| id.split('-').next()?.parse().ok()).map(Millis::from_unix);
+            stats.oldest_ms = stats.oldest_ms.max(since.map_or(0, |at| clock::now().since(at)));
+        }
+        Ok(stats)
+    }
+
     async fn take_some(self, max: usize) -> Result<Vec<Taken>, LogError> {
         let mut hands = self.hands.lock().await;
         let taken = self.take_with(&mut hands, max).await;
@@ -306,41 +333,8 @@ impl Queue for RedisQueue {
     }
 
     fn stats(&self) -> BoxFuture<'static, Result<QueueStats, LogError>> {
-        let this = self.clone();
-        async move {
-            let answer = this.redis.dependency().ask(async {
-                let (mut conn, _) = this.redis.shared().await?;
-                let mut stats = QueueStats::default();
-                for partition in 0..PARTITIONS {
-                    let (depth, delivered, pending) = match this.group_state(&mut conn, partition).await {
-                        Ok(found) => found,
-                        // No entry was ever written there. Anything else is an answer that is missing.
-                        Err(error)
-                            if error.kind() == redis::ErrorKind::Server(redis::ServerErrorKind::ResponseError) =>
-                        {
-                            continue;
-                        }
-                        Err(error) if error.code() == Some("NOGROUP") => continue,
-                        Err(error) => return Err(error),
-                    };
-                    stats.depth += depth;
-                    stats.dead +=
-                        redis::cmd("XLEN").arg(this.key(partition, "dead")).query_async::<u64>(&mut conn).await?;
-                    let mut oldest = pending;
-                    if oldest.is_none() && depth > 0 {
-                        let mut cmd = redis::cmd("XRANGE");
-                        cmd.arg(this.key(partition, "queue")).arg(format!("({delivered}")).arg("+").arg("COUNT").arg(1);
-                        let next: Vec<(String, redis::Value)> = cmd.query_async(&mut conn).await?;
-                        oldest = next.into_iter().next().map(|(id, _)| id);
-                    }
-                    let since = oldest.and_then(|id| id.split('-').next()?.parse().ok()).map(Millis::from_unix);
-                    stats.oldest_ms = stats.oldest_ms.max(since.map_or(0, |at| clock::now().since(at)));
-                }
-                redis::RedisResult::Ok(stats)
-            });
-            Ok(answer.await?)
-        }
-        .boxed()
+        let (this, redis) = (self.clone(), self.redis.clone());
+        async move { Ok(redis.ask(|conn, _| this.count(conn).boxed()).await?) }.boxed()
     }
 
     fn dead(&self, after: Option<String>, limit: usize) -> BoxFuture<'static, Result<Vec<DeadLetter>, LogError>> {
