@@ -1,5 +1,5 @@
 // Two and three people: they see, hear and write to each other.
-import { expect, test } from '../support/people.mjs';
+import { expect, keepTracks, test } from '../support/people.mjs';
 
 test('two people see, hear and write to each other', async ({ people }) => {
   const ana = await people('Ana');
@@ -111,24 +111,16 @@ test('a browser that cannot make calls is told so', async ({ people }) => {
 });
 
 test('a camera that vanishes is replaced, and one is told', async ({ people }) => {
-  const keep = () => {
-    const real = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
-    window.__cameras = [];
-    navigator.mediaDevices.getUserMedia = async (wanted) => {
-      const stream = await real(wanted);
-      window.__cameras.push(...stream.getVideoTracks());
-      return stream;
-    };
-  };
-  const ana = await people('Ana', { init: keep });
+  const ana = await people('Ana', { init: keepTracks });
   const bo = await people('Bo');
   await bo.receivesMedia();
   await ana.page.evaluate(() => {
-    window.__cameras[0].stop();
-    window.__cameras[0].dispatchEvent(new Event('ended'));
+    const camera = window.__tracks.find((one) => one.kind === 'video');
+    camera.stop();
+    camera.dispatchEvent(new Event('ended'));
   });
   await expect(ana.page.getByText('The camera is gone. Switching to another one.').first()).toBeVisible();
-  await expect.poll(() => ana.page.evaluate(() => window.__cameras.length)).toBe(2);
+  await expect.poll(() => ana.page.evaluate(() => window.__tracks.filter((one) => one.kind === 'video').length)).toBe(2);
   await expect(ana.button('Turn camera off')).toBeVisible();
   await bo.receivesMedia();
 });

@@ -1,5 +1,5 @@
 // The page that says whether calls work from here, and what a call says where none gets through.
-import { expect, test } from '../support/people.mjs';
+import { expect, keepTracks, test } from '../support/people.mjs';
 import { Server, freePort } from '../support/server.mjs';
 
 const verdict = (page) => page.locator('[data-verdict]');
@@ -13,16 +13,7 @@ async function checks(browser, server, { init, permissions = ['camera', 'microph
 }
 
 test('where everything works it says so, in one sentence', async ({ browser, server }) => {
-  const keep = () => {
-    const real = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
-    window.__tracks = [];
-    navigator.mediaDevices.getUserMedia = async (wanted) => {
-      const stream = await real(wanted);
-      window.__tracks.push(...stream.getTracks());
-      return stream;
-    };
-  };
-  const page = await checks(browser, server, { init: keep });
+  const page = await checks(browser, server, { init: keepTracks });
   await expect(verdict(page)).toHaveText('All is well: calls work from here.');
   for (const name of ['Talking to the server', 'Camera', 'Microphone', 'Direct connections', 'Relay']) {
     await expect(row(page, name).first()).toHaveAttribute('data-finding', 'works');

@@ -1,16 +1,6 @@
 // What the system does to a page: freezing, sleep, 'back', the background, devices that come, go and change.
-import { expect, test } from '../support/people.mjs';
+import { expect, keepTracks, test } from '../support/people.mjs';
 
-// Keeps the tracks that the page was given.
-const keep = () => {
-  const real = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
-  window.__tracks = [];
-  navigator.mediaDevices.getUserMedia = async (wanted) => {
-    const stream = await real(wanted);
-    window.__tracks.push(...stream.getTracks());
-    return stream;
-  };
-};
 const enabled = (person) => person.page.evaluate(() => window.__tracks.filter((one) => one.readyState === 'live').map((one) => one.enabled));
 // Freezes a page as the browser does: it is told, then nothing of it runs, then it is told again. Answers what was
 // switched on meanwhile.
@@ -26,8 +16,8 @@ const freeze = (person, ms) =>
   }, ms);
 
 test('a frozen page sends nothing of its person, and comes back as it was', async ({ people }) => {
-  const ana = await people('Ana', { init: keep });
-  const bo = await people('Bo', { init: keep });
+  const ana = await people('Ana', { init: keepTracks });
+  const bo = await people('Bo', { init: keepTracks });
   await bo.receivesMedia();
   await ana.button('Mute microphone').click();
   await expect.poll(() => enabled(ana)).toEqual([false, true]);
@@ -98,7 +88,7 @@ test('a page in the background keeps its link and its call', async ({ people }) 
 });
 
 test('a headset that takes over is used, and a muted person stays muted', async ({ people }) => {
-  const ana = await people('Ana', { init: keep });
+  const ana = await people('Ana', { init: keepTracks });
   const bo = await people('Bo');
   await bo.receivesMedia();
   await ana.button('Mute microphone').click();
@@ -127,7 +117,7 @@ test('a headset that takes over is used, and a muted person stays muted', async 
 });
 
 test('a phone call takes the microphone for a while, and gives it back', async ({ people }) => {
-  const ana = await people('Ana', { init: keep });
+  const ana = await people('Ana', { init: keepTracks });
   const bo = await people('Bo');
   await bo.sees('Ana');
   const say = (event) => ana.page.evaluate((name) => window.__tracks.find((one) => one.kind === 'audio').dispatchEvent(new Event(name)), event);

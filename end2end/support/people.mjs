@@ -60,6 +60,17 @@ export function watchConnections() {
   };
 }
 
+// Runs in the page before its own scripts: keeps the tracks of its devices so that they can be looked at, and end.
+export function keepTracks() {
+  const real = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+  window.__tracks = [];
+  navigator.mediaDevices.getUserMedia = async (wanted) => {
+    const stream = await real(wanted);
+    window.__tracks.push(...stream.getTracks());
+    return stream;
+  };
+}
+
 export class Person {
   constructor(name, page) {
     this.name = name;

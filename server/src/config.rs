@@ -220,7 +220,9 @@ impl Config {
     /// Where the embedded relay listens when nothing else is said.
     #[must_use]
     pub fn default_turn_addr(&self) -> SocketAddr {
-        SocketAddr::new(self.addr.ip(), 3478)
+        // IPv6 is a listener of its own (TURN_ADDR6): whoever serves on every address relays for IPv4 on every one.
+        let every = self.addr.ip().is_unspecified();
+        SocketAddr::new(if every { Ipv4Addr::UNSPECIFIED.into() } else { self.addr.ip() }, 3478)
     }
 
     /// A configuration for tests: everything on loopback, any port, quiet.
@@ -250,6 +252,8 @@ mod tests {
         assert!(relay.validate().is_err_and(|text| text.contains("TURN_SECRET")));
         let six = parse(&["--turn-addr6", "[::]:3478"]).expect("parses");
         assert!(six.validate().is_err_and(|text| text.contains("TURN_PUBLIC_IP6")));
+        let every = parse(&["--addr", "[::]:3000"]).expect("parses");
+        assert_eq!(every.default_turn_addr().to_string(), "0.0.0.0:3478", "most people come over IPv4");
         assert_eq!(parse(&[]).expect("parses").validate(), Ok(()));
     }
 }

@@ -87,8 +87,8 @@ impl Session {
 
     /// Closes every connection. Plain clients do so when they lose their socket.
     pub(super) fn kill_connections(&mut self, now: Millis) -> Vec<Effect> {
-        let ends = self.people.iter().map(|(peer, person)| Effect::ClosePc(*peer, person.peer.epoch()));
-        let mut effects: Vec<_> = ends.collect();
+        let ends: Vec<_> = self.people.iter_mut().map(|(peer, person)| (*peer, person.peer.close())).collect();
+        let mut effects: Vec<_> = ends.into_iter().flat_map(|(peer, end)| self.run_peer(peer, end)).collect();
         effects.extend(self.recover_all(now, RecoveryEvent::Broken));
         effects
     }

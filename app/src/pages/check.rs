@@ -3,7 +3,6 @@
 use crate::call::use_call;
 use crate::components::header::Header;
 use holdfast::session::Intent;
-use holdfast::view::CheckView;
 use leptos::prelude::*;
 
 /// `/check`.
@@ -25,14 +24,17 @@ pub(crate) fn CheckPage() -> impl IntoView {
         .collect_view()
     };
     let verdict = call.memo(|view| view.check.verdict());
-    let done = call.part(|view| CheckView::is_done(&view.check));
+    let words = move || match verdict.get() {
+        "" => "Looking at your network and devices. Allow camera and microphone if the browser asks.",
+        verdict => verdict,
+    };
     view! {
         <div class="lobby">
             <Header />
             <main class="checks">
                 <h1>"Check your connection"</h1>
                 <p class="lead" role="status" data-verdict="">
-                    {move || if done() { verdict.get() } else { "Looking at your network and devices. Allow camera and microphone if the browser asks." }}
+                    {words}
                 </p>
                 <ul>
                     {found}
