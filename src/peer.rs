@@ -236,8 +236,13 @@ impl Peer {
             RtcEvent::OperationFailed => self.negotiate(now, NegotiationEvent::Failed),
             RtcEvent::LocalCandidate(candidate) if self.hides && candidate.shows_address() => vec![],
             RtcEvent::LocalCandidate(candidate) => {
-                self.relay_found |= candidate.is_relay();
-                self.send(now, Signal::Candidate { epoch, candidate })
+                let is_relay = candidate.is_relay();
+                self.relay_found |= is_relay;
+                let mut effects = self.send(now, Signal::Candidate { epoch, candidate });
+                if is_relay {
+                    effects.extend(self.recover(now, RecoveryEvent::RelaysAnswer(true)));
+                }
+                effects
             }
             RtcEvent::Connected => self.recover(now, RecoveryEvent::Connected),
             RtcEvent::Disconnected => self.recover(now, RecoveryEvent::Disconnected),
@@ -323,6 +328,9 @@ impl Peer {
         if self.offer_by.is_some_and(|until| now >= until) {
             effects.extend(self.call(now));
         }
+        if self.relay_reach(now) == RelayReach::Silent {
+            effects.extend(self.recover(now, RecoveryEvent::RelaysAnswer(false)));
+        }
         effects.extend(self.recover(now, RecoveryEvent::Tick));
         effects
     }
@@ -351,8 +359,9 @@ impl Peer {
         (self.epoch, self.offer_by) = (epoch, None);
         self.negotiation = Negotiation::new(self.manners);
         self.gathers_anew(now);
+        let opened = self.recover(now, RecoveryEvent::Opened); // It may take another route.
         effects.push(PeerEffect::Open(epoch, self.recovery.route()));
-        effects.extend(self.recover(now, RecoveryEvent::Opened));
+        effects.extend(opened);
         effects
     }
 

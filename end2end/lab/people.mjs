@@ -42,7 +42,8 @@ export class Person {
     return this.page.evaluate(() => ({ ...window.__seen, connections: window.__seen.connections.length }));
   }
 
-  async relayed() {
+  // The pair of candidates that media takes, with the port of the relay each side is on; null while there is none.
+  path() {
     return this.page.evaluate(async () => {
       for (const pc of window.__seen.connections) {
         if (pc.connectionState === 'closed') continue;
@@ -50,11 +51,18 @@ export class Person {
         for (const report of reports.values()) {
           if (report.type !== 'transport' || !report.selectedCandidatePairId) continue;
           const pair = reports.get(report.selectedCandidatePairId);
-          return [pair.localCandidateId, pair.remoteCandidateId].some((id) => reports.get(id)?.candidateType === 'relay');
+          return [pair.localCandidateId, pair.remoteCandidateId].map((id) => {
+            const { candidateType: type, port, url } = reports.get(id) ?? {};
+            return { type, port, url };
+          });
         }
       }
       return null;
     });
+  }
+
+  async relayed() {
+    return (await this.path())?.some(({ type }) => type === 'relay') ?? null;
   }
 
   async say(text) {

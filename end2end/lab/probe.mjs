@@ -58,7 +58,9 @@ export function probe() {
     let heard = 0;
     for (const pc of seen.connections) {
       if (pc.connectionState === 'closed') continue;
-      for (const report of (await pc.getStats()).values()) {
+      // A connection that closes meanwhile may never answer.
+      const late = new Promise((done) => setTimeout(done, 500, new Map()));
+      for (const report of (await Promise.race([pc.getStats(), late])).values()) {
         if (report.type === 'inbound-rtp' && report.kind === 'audio') heard += (report.totalSamplesReceived ?? 0) - (report.concealedSamples ?? 0);
       }
     }

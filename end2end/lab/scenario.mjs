@@ -16,8 +16,14 @@ const STEPS = {
   kill_servers: ({ services, run }) => services.killServers().then(() => (run.canary += 1)),
   start_servers: ({ services }) => services.startServers(),
   kill_server: ({ services, step, run }) => services.kill(`server${step.n}`).then(() => (run.canary += 1)),
-  start_relay: ({ services, step }) => services.startRelay(step.n),
-  kill_relay: ({ services, step, run }) => services.kill(`relay${step.n}`).then(() => (run.canary += 1)),
+  start_relays: ({ services }) => services.startRelays(),
+  // The one that media goes through: killing another would show nothing.
+  kill_used_relay: async ({ services, person, run }) => {
+    const used = (await person.path())?.map((side) => services.relayOf(side)).find((n) => n !== undefined);
+    if (used === undefined) throw new Error('media goes through no relay');
+    await services.kill(`relay${used}`);
+    run.canary += 1;
+  },
   shape: ({ network, who, step }) => network.shape(who, step.up, step.down),
   say: ({ person, step }) => person.say(step.text),
   say_many: ({ person, step }) => void (person.saying = person.sayMany(step.count, step.every_ms)),
@@ -36,11 +42,22 @@ const STEPS = {
   kill_browser: ({ person, run }) => person.kill().then(() => (run.canary += 1)),
 };
 
+function longForm({ long_steps = {}, long_pass, long_then_s, ...scenario }) {
+  const steps = scenario.steps.map((step) => ({ ...step, ...long_steps[step.do] }));
+  return { ...scenario, steps, pass: { ...scenario.pass, ...long_pass }, then_s: long_then_s ?? scenario.then_s };
+}
+
+// A network that comes and goes is as many cuts and mends.
+function flaps(step) {
+  if (step.do !== 'flap') return step;
+  const { at, who, every_s, times } = step;
+  const each = Array.from({ length: times }, (_, n) => at + 2 * n * every_s);
+  return each.flatMap((down) => [{ at: down, do: 'cut', who }, { at: down + every_s, do: 'heal', who }]);
+}
+
 export async function play(scenario, { times, plain = false, long = false, seed = 1, log = () => {} }) {
-  // A step may be another one in the long form.
-  const later = (step) => (long ? (scenario.long_steps?.[step.do] ?? {}) : {});
-  const pass = long ? { ...scenario.pass, ...scenario.long_pass } : scenario.pass;
-  scenario = { ...scenario, pass, steps: scenario.steps.map((step) => ({ ...step, ...later(step) })) };
+  if (long) scenario = longForm(scenario);
+  scenario = { ...scenario, steps: scenario.steps.flatMap(flaps) };
   const network = await Network.start(scenario.people, seed);
   let services;
   const people = [];
@@ -120,6 +137,9 @@ async function once(scenario, context) {
     badge_ms: Math.max(...alive.map((seen) => (seen.words.find(([at, text]) => at > began && text)?.[0] ?? ended) - began)),
     gone_ms: Math.max(...alive.map((seen) => goneAt(seen.tiles, began) ?? ended)) - began,
     leaves: worst((seen) => leaves(seen.tiles, began)),
+    // Who is shown, too many or too few, and when that last changed after the mark.
+    ghosts: worst((seen) => Math.abs(there(seen).length - (alive.length - 1))),
+    agreed_ms: worst((seen) => agreedAt(seen.tiles, mark) - mark),
     settled_ms: worst((seen) => (seen.signaling.at(-1)?.[0] ?? mark) - mark),
     rounds: worst((seen) => seen.signaling.filter(([at, state]) => at >= mark && state === 'stable').length),
     ...(run.caught_up !== undefined && { caught_up_ms: run.caught_up }),
@@ -149,6 +169,13 @@ function goneAt(tiles, from) {
   const count = (text) => (text ? text.split(' ').length : 0);
   const before = count(tiles.filter(([at]) => at <= from).at(-1)?.[1]);
   return tiles.find(([at, text]) => at > from && count(text) < before)?.[0];
+}
+
+// When who is shown last changed.
+function agreedAt(tiles, from) {
+  const who = (text) => text.split(' ').map((one) => one.split(':')[0]).join(' ');
+  const changes = tiles.filter(([at, text], i) => at > from && who(text) !== who(tiles[i - 1]?.[1] ?? ''));
+  return changes.at(-1)?.[0] ?? from;
 }
 
 // How often somebody was seen to leave.

@@ -14,7 +14,7 @@ export class Services {
     Object.assign(services, { network, relays, ttl, running: new Map() });
     services.launch('redis', 'redis-server', ['--port', '6379', '--bind', '127.0.0.1', '--save', '', '--appendonly', 'yes', '--appendfsync', 'always', '--dir', network.dir]);
     services.launch('archive', FERRET, ['--addr', '127.0.0.1:27017', '--dir', network.dir]);
-    for (let n = 0; n < relays; n++) services.startRelay(n);
+    services.startRelays();
     await new Promise((done) => setTimeout(done, 1_000)); // FerretDB does not bear two clients that begin at once.
     services.launch('balancer', NETLAB, ['balance', '--listen', `${SERVER}:3000`, `${SERVER}:3001`, `${SERVER}:3002`]);
     services.startServers();
@@ -55,6 +55,16 @@ export class Services {
     return urls;
   }
 
+  // Those that do not run.
+  startRelays() {
+    for (let n = 0; n < this.relays; n++) if (!this.runs(`relay${n}`)) this.startRelay(n);
+  }
+
+  runs(name) {
+    const child = this.running.get(name)?.child;
+    return child !== undefined && child.exitCode === null && child.signalCode === null;
+  }
+
   // The relay as it is shipped: its settings are those of deploy/, with the lab's addresses and secret.
   startRelay(n) {
     const shipped = readFileSync(join(ROOT, 'deploy/coturn.conf'), 'utf8')
@@ -67,10 +77,17 @@ export class Services {
     this.launch(`relay${n}`, 'turnserver', ['-c', file]);
   }
 
+  // Which relay this side of a path is on: its server is named, or it has one of the relay's ports.
+  relayOf({ type, port, url }) {
+    if (type !== 'relay') return undefined;
+    const named = url?.match(/:(\d+)(\?|$)/)?.[1];
+    return named ? Number(named) - 3478 : Math.floor((port - 49_160) / 200);
+  }
+
   // A step kills what runs; the end of the lab kills whatever still does.
   async kill(name, signal = 'SIGKILL', must = true) {
     const { child } = this.running.get(name);
-    if (child.exitCode !== null || child.signalCode !== null) {
+    if (!this.runs(name)) {
       if (must) throw new Error(`${name} is not running`);
       return;
     }

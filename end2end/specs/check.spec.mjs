@@ -1,5 +1,8 @@
 // The page that says whether calls work from here, and what a call says where none gets through.
 import { expect, keepTracks, test } from '../support/people.mjs';
+import { chromium } from '@playwright/test';
+import { CHROMIUM, FLAGS } from '../playwright.config.mjs';
+import { Coturn } from '../support/coturn.mjs';
 import { Server, freePort } from '../support/server.mjs';
 
 const verdict = (page) => page.locator('[data-verdict]');
@@ -81,5 +84,39 @@ test.describe('with a relay that is dead', () => {
     await expect(ana.tile('Bo').locator('[data-trouble]')).toContainText('no relay answers', said);
     await expect(ana.page.locator('[data-banner]')).toContainText('Nobody can be reached from this network', said);
     await expect(ana.page.locator('[data-banner]').getByRole('button', { name: 'Leave' })).toBeVisible();
+  });
+});
+
+test.describe('with coturn as it is shipped', () => {
+  const secret = 'a-secret-that-server-and-relay-share';
+  let coturn;
+  let served;
+  test.beforeAll(async () => {
+    coturn = await Coturn.start(secret);
+    served = await Server.start({ TURN_EMBEDDED: 'false', TURN_URLS: coturn.urls.join(','), TURN_SECRET: secret });
+  });
+  test.afterAll(async () => {
+    await served.stop();
+    coturn.stop();
+  });
+
+  const found = async (page) => {
+    await expect(verdict(page)).toContainText('All is well', { timeout: 20_000 });
+    const rows = ['Relay', 'Relay over TCP', 'Relay over TLS'];
+    return Promise.all(rows.map((name) => page.locator('.checks li').filter({ has: page.getByText(name, { exact: true }) }).getAttribute('data-finding')));
+  };
+
+  test('UDP, TCP and TLS are tried, each on its own', async () => {
+    // Its certificate is its own: this browser takes every one.
+    const trusting = await chromium.launch({ executablePath: CHROMIUM, args: [...FLAGS, '--ignore-certificate-errors'] });
+    const page = await checks(trusting, served);
+    expect(await found(page)).toEqual(['works', 'works', 'works']);
+    await trusting.close();
+  });
+
+  test('a certificate that nobody trusts costs the way over TLS, not the others', async ({ browser }) => {
+    const page = await checks(browser, served);
+    expect(await found(page)).toEqual(['works', 'works', 'fails']);
+    await page.context().close();
   });
 });

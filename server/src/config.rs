@@ -157,7 +157,7 @@ pub struct TurnConfig {
     pub ttl_s: u64,
 
     /// Relay allocations a seat may hold on the embedded server.
-    #[arg(long = "turn-quota", env = "TURN_QUOTA", default_value_t = 12, value_parser = clap::value_parser!(u16).range(1..=1_000))]
+    #[arg(long = "turn-quota", env = "TURN_QUOTA", default_value_t = 24, value_parser = clap::value_parser!(u16).range(1..=1_000))]
     pub quota: u16,
 
     /// Bytes a second that an allocation of the embedded server relays, each way; more is dropped.

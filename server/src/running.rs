@@ -13,7 +13,7 @@ use crate::turn::Relay;
 use crate::{metrics, pages, router, serve, sweep};
 use anyhow::Context;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -102,6 +102,7 @@ impl Running {
             relay,
             sockets: TaskTracker::new(),
             stop: stop.clone(),
+            drained: OnceLock::new(),
             config,
         }));
         if let (Some(bus), Some(waiting), Some(redis)) = (bus, waiting, &backends.redis) {

@@ -10,7 +10,7 @@ use crate::turn::Relay;
 use leptos::config::LeptosOptions;
 use rand::Rng;
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -38,6 +38,8 @@ pub struct Shared {
     pub sockets: TaskTracker,
     /// Cancelled when the server drains.
     pub stop: CancellationToken,
+    /// How many sockets there were when it began to.
+    pub drained: OnceLock<u64>,
 }
 
 /// A handle on [`Shared`].
@@ -52,10 +54,17 @@ impl Deref for App {
 }
 
 impl Shared {
-    /// How long one socket is asked to wait before it comes back: 500 sockets spread over a second, ten seconds at most.
+    /// How long one socket is asked to wait when all are sent away: 500 come back over a second, any number within ten.
+    /// Those told last are spread as those told first, though fewer are left by then.
     #[must_use]
     pub fn drain_spread_ms(&self) -> u64 {
-        let spread = (self.sockets.len() as u64 * 2).clamp(100, 10_000);
-        rand::rng().random_range(0..spread)
+        let all = *self.drained.get_or_init(|| self.sockets.len() as u64);
+        rand::rng().random_range(0..(all * 2).clamp(100, 10_000))
+    }
+
+    /// The same when a room is sent to another node, while this one goes on.
+    #[must_use]
+    pub fn shed_spread_ms(&self) -> u64 {
+        rand::rng().random_range(0..(self.sockets.len() as u64 * 2).clamp(100, 1_000))
     }
 }

@@ -148,6 +148,18 @@ mod tests {
     }
 
     #[test]
+    fn addresses_of_one_subscriber_share_an_account() {
+        let throttle = throttle(|config| config.sockets_per_address = 1);
+        let account = |text: &str| throttle.address_of(text.parse().expect("valid"), &HeaderMap::new());
+        let connect = |text: &str| throttle.connect(account(text));
+        let first = connect("2a00:1450::1");
+        assert!(first.is_some() && connect("2a00:1450::ffff:2").is_none(), "one /64");
+        assert!(connect("2a00:1450:0:1::1").is_some(), "another /64");
+        let mapped = connect("::ffff:198.51.100.7");
+        assert!(mapped.is_some() && connect("198.51.100.7").is_none(), "IPv4, however it is written");
+    }
+
+    #[test]
     fn only_a_trusted_proxy_may_name_another_address() {
         let proxy = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
         let throttle = throttle(|config| config.trusted_proxies = vec![proxy]);

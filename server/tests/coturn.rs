@@ -149,9 +149,9 @@ async fn the_shipped_coturn_takes_current_credentials_and_no_thirteenth_allocati
         assert_eq!(coturn.raw(user, password).await.allocate(PROTO_UDP).await, 401, "{what}");
     }
     let mut held = vec![];
-    for n in 0..13 {
+    for n in 0..33 {
         let mut raw = coturn.raw(&user, &password).await;
-        assert_eq!(raw.allocate(PROTO_UDP).await, if n < 12 { 200 } else { 486 }, "allocation {n}");
+        assert_eq!(raw.allocate(PROTO_UDP).await, if n < 32 { 200 } else { 486 }, "allocation {n}");
         held.push(raw);
     }
 }

@@ -15,15 +15,11 @@ async fn start(addr: SocketAddr, dir: &std::path::Path) -> Child {
         .env("HOLDFAST_DATA_DIR", dir)
         .env("TURN_ADDR", "127.0.0.1:0")
         .stdout(Stdio::null())
-        .stderr(Stdio::null())
+        .env("HOLDFAST_LOG", "warn")
         .kill_on_drop(true)
         .spawn()
         .expect("the program starts");
-    let until = Instant::now() + Duration::from_secs(10);
-    while tokio::net::TcpStream::connect(addr).await.is_err() {
-        assert!(Instant::now() < until, "the program does not listen");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    support::answers(addr).await;
     child
 }
 

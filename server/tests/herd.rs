@@ -4,10 +4,12 @@ mod support;
 
 use holdfast::Limits;
 use netlab::proxy::Fault;
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 use support::cluster::{Cluster, figure, report, times};
 use support::page::Page;
 use support::{room, stores};
+use tokio::runtime::Runtime;
 
 /// Everybody comes from one address here, and one address would be told to slow down.
 const NO_LIMITS: &[(&str, &str)] = &[
@@ -15,6 +17,10 @@ const NO_LIMITS: &[(&str, &str)] = &[
     ("HOLDFAST_JOINS_PER_S", "1000000"),
     ("HOLDFAST_SOCKETS_PER_ADDRESS", "1000000"),
 ];
+
+/// Where those who stay and the proxies before the stores run: thousands of pages in one runtime would hold them up,
+/// and each of those pages is a computer of its own.
+static APART: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("a runtime starts"));
 
 /// How the first node ends.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -25,10 +31,14 @@ enum End {
 
 /// Seats `n` pages in rooms of eight on the first node, a few who talk on the second, ends the first, and watches.
 async fn lose_a_node(end: End, fault: &str, n: usize) {
-    let Some(mut cluster) = Cluster::start_on(2, stores::Redis::start(), NO_LIMITS).await else { return };
+    let started = APART.spawn(Cluster::start_on(2, stores::Redis::start(), NO_LIMITS)).await;
+    let Some(mut cluster) = started.expect("no panic") else { return };
     let addrs = cluster.addrs();
     let talk = room("herd-talk");
-    let talkers: Vec<Page> = (0..4).map(|n| Page::open(&format!("talker {n}"), &talk, &addrs[1..])).collect();
+    let talkers: Vec<Page> = {
+        let _apart = APART.enter();
+        (0..4).map(|n| Page::open(&format!("talker {n}"), &talk, &addrs[1..])).collect()
+    };
     let mut pages = vec![];
     let opened = Instant::now();
     for n in 0..n {

@@ -62,6 +62,10 @@ async fn a_check_is_answered_once_and_holds_nothing() {
     asks.send(&check).await;
     let ice = asks.until(|msg| if let ServerMsg::Ways { ice } = msg { Some(ice) } else { None }).await;
     assert!(ice.iter().any(|one| one.urls[0].starts_with("turn:") && one.credential.is_some()), "{ice:?}");
+    let name = ice.iter().find_map(|one| one.username.as_deref()).expect("a credential");
+    let expires_s: u64 = name.split(':').next().and_then(|text| text.parse().ok()).expect("begins with its expiry");
+    let now_s = server::clock::now().as_unix() / 1_000;
+    assert!((now_s..=now_s + 60).contains(&expires_s), "good for a minute: {}", expires_s - now_s);
     assert_eq!(asks.closed().await.0, CloseCode::Normal.number());
     let mut late = server.connect().await;
     late.send(&ClientMsg::Watch { version: holdfast::wire::PROTOCOL_VERSION, room: room("late") }).await;
@@ -311,6 +315,30 @@ async fn a_drain_tells_every_socket_when_to_come_back() {
     assert!(began.elapsed() < Duration::from_secs(2));
     drained.await.expect("the drain ends");
     assert!(began.elapsed() < Duration::from_secs(10));
+}
+
+/// Else the last ones told would meet the first ones told.
+#[tokio::test]
+async fn a_drain_spreads_those_told_last_as_widely_as_those_told_first() {
+    let server = TestServer::start_with(|config| {
+        (config.sockets_per_address, config.connects_per_s) = (1_000, 1_000);
+    })
+    .await;
+    let mut all = vec![];
+    for _ in 0..300 {
+        all.push(server.connect().await);
+    }
+    let app = &server.running.app;
+    let first = (0..200).map(|_| app.drain_spread_ms()).max();
+    all.truncate(5);
+    let gone = Instant::now();
+    while app.sockets.len() > 5 {
+        assert!(gone.elapsed() < Duration::from_secs(5), "{} sockets are left", app.sockets.len());
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let last = (0..200).map(|_| app.drain_spread_ms()).max();
+    assert!((500..600).contains(&first.unwrap_or(0)), "300 sockets are asked back over 600 ms: {first:?}");
+    assert!((500..600).contains(&last.unwrap_or(0)), "the last five too: {last:?}");
 }
 
 #[tokio::test]

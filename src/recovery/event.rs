@@ -72,6 +72,8 @@ pub enum RecoveryEvent {
     Broken,
     /// Whether there is a relay to go through.
     Relays(bool),
+    /// Whether the relays give an address when they are asked.
+    RelaysAnswer(bool),
     /// The credentials of the relays were renewed.
     Renewed,
     /// A developer wants relays only.

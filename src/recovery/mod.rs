@@ -31,6 +31,8 @@ pub struct Recovery {
     plain: bool,
     state: State,
     rung: Rung,
+    /// Whether the next connection is this side's own try.
+    rebuilding: bool,
     /// When the first connection was made since media last flowed.
     first_opened: Option<Millis>,
     /// Since when something is wrong.
@@ -39,6 +41,8 @@ pub struct Recovery {
     /// Whether the browser says that media can flow.
     up: bool,
     relays: bool,
+    /// Whether they gave an address when they were last asked.
+    relays_answer: bool,
     /// Addresses are hidden: there is never another route than a relay's.
     hides: bool,
     route: Route,
@@ -72,11 +76,13 @@ impl Recovery {
             plain: false,
             state: State::Idle,
             rung: Rung::Clear,
+            rebuilding: false,
             first_opened: None,
             wrong_since: None,
             restarts: 0,
             up: false,
             relays: false,
+            relays_answer: true,
             hides: false,
             route: Route::Any,
             picture: true,
@@ -184,10 +190,15 @@ impl Recovery {
                 (self.up, self.flow, self.still) = (false, Flow::default(), None);
                 (self.moved, self.seen, self.pictured) = (now, now, now);
                 let first = *self.first_opened.get_or_insert(now);
+                let mine = std::mem::take(&mut self.rebuilding);
                 if now.since(first) >= Limits::RESTART_WITHIN_MS {
                     // The other side tries once more: on this side too nothing came of what was before.
                     self.wrong_since.get_or_insert(first);
                     self.rung = self.rung.max(Rung::Rebuild);
+                    if !mine && !self.hides {
+                        // It may be our relay that is broken, and theirs are the tries that count: every route again.
+                        self.route = Route::Any;
+                    }
                 }
                 self.state = State::Setup { until: now.plus(Limits::PC_CONNECT_WITHIN_MS + self.patience_ms()) };
                 vec![]
@@ -246,6 +257,12 @@ impl Recovery {
                 self.relays = relays;
                 vec![]
             }
+            RecoveryEvent::RelaysAnswer(answer) => {
+                let changed = std::mem::replace(&mut self.relays_answer, answer) != answer;
+                let waits = matches!(self.state, State::Setup { .. }) && self.route == Route::Relay && !self.hides;
+                // What may use nothing but a relay has no address at all.
+                if changed && !answer && waits { self.climb(now) } else { vec![] }
+            }
             RecoveryEvent::Renewed if self.is_healthy() && self.flow.relayed == Some(true) => {
                 vec![RecoveryEffect::Restart] // Nothing is wrong: the old route carries on until the new one does.
             }
@@ -253,6 +270,10 @@ impl Recovery {
             RecoveryEvent::ForceRelay => self.rebuild_at(now, Rung::RelayOnly),
             RecoveryEvent::Tick => self.tick(now),
         }
+    }
+
+    const fn can_relay(&self) -> bool {
+        self.relays && self.relays_answer
     }
 
     /// One side repairs, the other gives it time.
@@ -370,7 +391,7 @@ impl Recovery {
         }
         let next = match self.rung {
             Rung::Clear | Rung::Wait | Rung::Restart => Rung::Rebuild,
-            Rung::Rebuild if self.relays => Rung::RelayOnly,
+            Rung::Rebuild if self.can_relay() => Rung::RelayOnly,
             Rung::Rebuild | Rung::RelayOnly | Rung::AudioOnly => Rung::AudioOnly,
         };
         self.rebuild_at(now, next)
@@ -382,11 +403,11 @@ impl Recovery {
         let route = match rung {
             Rung::Clear | Rung::Wait | Rung::Restart | Rung::Rebuild => Route::Any,
             Rung::RelayOnly => Route::Relay,
-            Rung::AudioOnly if !self.relays || (again && self.route == Route::Relay) => Route::Any,
+            Rung::AudioOnly if !self.can_relay() || (again && self.route == Route::Relay) => Route::Any,
             Rung::AudioOnly => Route::Relay,
         };
         let picture = rung < Rung::AudioOnly;
-        (self.rung, self.restarts) = (rung, 0);
+        (self.rung, self.restarts, self.rebuilding) = (rung, 0, true);
         self.state = State::Setup { until: now.plus(Limits::PC_CONNECT_WITHIN_MS + self.patience_ms()) };
         let mut effects = self.switch(route, picture);
         effects.push(RecoveryEffect::Rebuild);

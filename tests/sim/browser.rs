@@ -130,7 +130,8 @@ impl World {
         self.later(client, ms, Event::Rtc(peer, epoch, event));
         if gathers {
             for n in 0..2 {
-                let kind = if n == 1 && self.relays_answer { "relay" } else { "host" };
+                let relay = n == 1 && self.relays_answer && !self.cut_off.contains(&client);
+                let kind = if relay { "relay" } else { "host" };
                 let candidate = Candidate::new(format!("candidate:{n} typ {kind}"), "0".into(), 0).expect("short");
                 let at = ms + self.rng.below(100);
                 self.later(client, at, Event::Rtc(peer, epoch, RtcEvent::LocalCandidate(candidate)));

@@ -9,7 +9,7 @@ use holdfast::session::{Event, Fault, Intent, NetEvent};
 use holdfast::view::LinkView;
 use holdfast::wire::Entry;
 use holdfast::{Millis, PcEpoch, PeerId};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -18,7 +18,7 @@ const SLICE_MS: u64 = 50;
 /// Replays of each file, each with its own seed.
 const SEEDS: u64 = 12;
 /// What only a real network or a real screen can tell.
-const NOT_HERE: [&str; 5] = ["addresses", "relayed", "badge_ms", "settled_ms", "rounds"];
+const NOT_HERE: [&str; 7] = ["addresses", "relayed", "badge_ms", "settled_ms", "rounds", "ghosts", "agreed_ms"];
 
 /// What came from one other person.
 #[derive(Clone, Copy)]
@@ -71,7 +71,18 @@ fn steps(scenario: &Value, name: &str) -> Vec<Value> {
         }
         step
     };
-    scenario[name].as_array().cloned().unwrap_or_default().into_iter().map(long).collect()
+    scenario[name].as_array().cloned().unwrap_or_default().into_iter().map(long).flat_map(flaps).collect()
+}
+
+/// A network that comes and goes is as many cuts and mends.
+fn flaps(step: Value) -> Vec<Value> {
+    if step["do"] != "flap" {
+        return vec![step];
+    }
+    let [at, every, times] = ["at", "every_s", "times"].map(|key| number(&step[key]));
+    let down = (0..times).map(|n| at + 2 * n * every);
+    let both = down.flat_map(|down| [("cut", down), ("heal", down + every)]);
+    both.map(|(what, at)| json!({ "do": what, "at": at, "who": step["who"] })).collect()
 }
 
 impl Replay {
@@ -219,7 +230,7 @@ impl Replay {
             // A restart finds the relay over TCP.
             "block_udp" if self.relays > 0 => self.between(who, |world, other| world.stale(who, other)),
             "block_udp" => self.between(who, |_, _| Obstacle::Wall),
-            "kill_relay" => self.between(who, |world, other| world.stale(who, other)),
+            "kill_used_relay" => self.between(who, |world, other| world.stale(who, other)),
             "reset_sockets" => {
                 for client in 0..world.clients.len() {
                     world.sockets_of(client).into_iter().for_each(|conn| world.break_socket(conn));
@@ -264,7 +275,7 @@ impl Replay {
                 world.intend(who, intent);
             }
             // Of the screen, or nothing that this network or this clock has.
-            "open_chat" | "hide" | "shape" | "start_relay" => {}
+            "open_chat" | "hide" | "shape" | "start_relays" => {}
             other => panic!("the simulator does not know the step '{other}'"),
         }
     }
@@ -374,7 +385,8 @@ fn play(scenario: &Value) -> BTreeMap<&'static str, Vec<u64>> {
     for seed in 0..SEEDS {
         let mut replay = Replay::new(scenario, seed);
         replay.play(&steps(scenario, "steps"));
-        replay.run(seconds(&scenario["then_s"]));
+        let then_s = &scenario["long_then_s"];
+        replay.run(seconds(if then_s.is_null() { &scenario["then_s"] } else { then_s }));
         for (name, value) in replay.figures() {
             all.entry(name).or_default().push(value);
         }

@@ -59,6 +59,32 @@ fn both_sides_know_that_a_path_never_came_whichever_of_them_tries_again() {
     }
 }
 
+/// A network that comes and goes uses up the relay: each connection that was cut leaves its allocations behind.
+#[test]
+fn a_dead_relay_does_not_hold_back_a_call_that_has_a_direct_way() {
+    for (client, times) in (0..2).flat_map(|client| (8..24).map(move |times| (client, times))) {
+        for (answers, within_ms) in [(false, 25_000), (true, 60_000)] {
+            let mut world = call_of(2);
+            for n in 0..times {
+                if n + 1 == times && answers {
+                    world.cut.push((0, 1, Obstacle::Relayed));
+                }
+                world.relays_answer = answers || n + 1 < times;
+                world.cut_off.insert(client);
+                world.run(3_000);
+                world.cut_off.clear();
+                world.run(3_000);
+            }
+            world.run(within_ms);
+            for one in 0..2 {
+                let tile = world.clients[one].session.view().tiles[0].clone();
+                let case = format!("{client} was cut off {times} times, answers {answers}");
+                assert_eq!(tile.silent_s, None, "{case}; {one}: {}", tile.trouble());
+            }
+        }
+    }
+}
+
 #[test]
 fn pictures_that_stop_while_sound_goes_on_come_back_over_a_new_connection() {
     let mut world = call_of(2);

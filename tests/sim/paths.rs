@@ -23,6 +23,8 @@ pub enum Obstacle {
     Worn(PcEpoch),
     /// Only relays pass.
     Direct,
+    /// Relays give addresses and carry nothing.
+    Relayed,
     /// Takes the pictures of this connection and lets its sound through, as a browser that lost track of a stream does.
     Blind(PcEpoch),
     /// Too narrow for pictures.
@@ -39,6 +41,7 @@ impl Obstacle {
             Self::Worn(old) => epoch <= *old,
             // One side is enough: the other sees only the relay.
             Self::Direct => a.route == Route::Any && b.route == Route::Any,
+            Self::Relayed => a.route == Route::Relay || b.route == Route::Relay,
             Self::Narrow => a.picture && b.picture,
             Self::Blind(_) => false,
         }
@@ -95,6 +98,9 @@ impl World {
         }
         let ends = self.clients[a].pcs.get(&(peer, epoch)).zip(self.clients[b].pcs.get(&(me, epoch)));
         ends.is_some_and(|(ours, theirs)| {
+            if !self.relays_answer && [ours, theirs].iter().any(|pc| pc.route == Route::Relay) {
+                return false; // Whoever may use nothing but a relay has no address at all.
+            }
             let between = |cut: &&(usize, usize, Obstacle)| (cut.0, cut.1) == (a.min(b), a.max(b));
             let between: Vec<&Obstacle> = self.cut.iter().filter(between).map(|(.., what)| what).collect();
             let free = |(mine, other): (Session, Session)| {

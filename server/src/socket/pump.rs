@@ -100,7 +100,7 @@ impl Pump {
                     return Some((CloseCode::Restart, CloseCode::Restart.reason_with_hint(spread_ms)));
                 }
                 () = shed => {
-                    let spread_ms = self.app.drain_spread_ms().min(1_000);
+                    let spread_ms = self.app.shed_spread_ms();
                     return Some((CloseCode::Later, CloseCode::Later.reason_with_hint(spread_ms)));
                 }
                 // The room's task ended without closing us: it failed, and a new one will serve us.
@@ -147,10 +147,7 @@ impl Pump {
                 if !self.app.throttle.join(self.address) {
                     return Err(end(CloseCode::TooFast));
                 }
-                // In nobody's room: the credentials open a relay, and no seat.
-                let nowhere = RoomId::mint(&mut holdfast::rng::Rng::new(rand::rng().next_u64()));
-                let nobody = PeerId::from_bits(rand::rng().next_u64());
-                let ice = self.app.relay.ice_servers(&nowhere, nobody, &self.host);
+                let ice = self.app.relay.servers_to_try(&self.host);
                 let ways = Message::Text(encode(&ServerMsg::Ways { ice }).into());
                 let sent = timeout(WRITE_WITHIN, self.ws.send(ways)).await;
                 // Nothing else is said on this socket.

@@ -257,3 +257,24 @@ fn error_response(
     response.build(&parts).ok()?;
     Some(response.raw)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_subscriber_has_its_share_whatever_seats_and_addresses_it_names() {
+        let relay = SocketAddr::from(([192, 0, 2, 1], 50_000));
+        let guard = Guard::new(Credentials::new(vec![1], "holdfast".into()), vec![relay.ip()], 50_000..=50_100, 10);
+        let from = |text: &str| -> SocketAddr { text.parse().expect("valid") };
+        let held: HashMap<_, _> = (0..ALLOCATIONS_PER_ADDRESS)
+            .map(|n| FiveTuple { src_addr: from(&format!("[2a00:1450::{n:x}]:4000")), ..FiveTuple::default() })
+            .enumerate()
+            .map(|(n, tuple)| (tuple, AllocationInfo::new(tuple, format!("9:room:{n:016x}"), relay)))
+            .collect();
+        assert!(guard.is_over_quota(&held, from("[2a00:1450::ffff]:4000"), "room:new"), "another address of that /64");
+        assert!(!guard.is_over_quota(&held, from("[2a00:1450::1]:4000"), "room:1"), "what it holds it may ask again");
+        assert!(!guard.is_over_quota(&held, from("[2a00:1450:0:1::1]:4000"), "room:new"), "another subscriber");
+        assert!(!guard.is_over_quota(&held, from("198.51.100.7:4000"), "room:new"), "another subscriber");
+    }
+}

@@ -22,6 +22,9 @@ use tokio::net::UdpSocket;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+/// How long credentials are good that only serve to try the relay. `/check` takes some ten seconds.
+const TRY_TTL_S: u64 = 60;
+
 /// What seats are told of STUN and TURN.
 pub struct Relay {
     credentials: Credentials,
@@ -105,7 +108,18 @@ impl Relay {
     /// under which the browser knows us.
     #[must_use]
     pub fn ice_servers(&self, room: &RoomId, peer: PeerId, host: &str) -> Vec<IceServer> {
-        let expires_s = clock::now().as_unix() / 1_000 + self.ttl_s;
+        self.servers(room, peer, host, self.ttl_s)
+    }
+
+    /// The servers for somebody who only tries them: in nobody's room, for as long as trying takes.
+    #[must_use]
+    pub fn servers_to_try(&self, host: &str) -> Vec<IceServer> {
+        let nowhere = RoomId::mint(&mut holdfast::rng::Rng::new(rand::random()));
+        self.servers(&nowhere, PeerId::from_bits(rand::random()), host, self.ttl_s.min(TRY_TTL_S))
+    }
+
+    fn servers(&self, room: &RoomId, peer: PeerId, host: &str, ttl_s: u64) -> Vec<IceServer> {
+        let expires_s = clock::now().as_unix() / 1_000 + ttl_s;
         let username = format!("{expires_s}:{room}:{peer}");
         let credential = self.credentials.password(&username);
         let mut servers = vec![];

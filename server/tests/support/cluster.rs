@@ -51,11 +51,7 @@ impl Node {
             .stderr(log)
             .kill_on_drop(true);
         self.child = Some(command.spawn().expect("the program starts"));
-        let until = Instant::now() + Duration::from_secs(20);
-        while tokio::net::TcpStream::connect(self.addr).await.is_err() {
-            assert!(Instant::now() < until, "the program does not listen");
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        super::answers(self.addr).await;
     }
 
     pub(crate) async fn kill(&mut self) {

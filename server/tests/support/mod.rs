@@ -10,7 +10,7 @@ use holdfast::{ChatId, Millis, PeerId, RoomId};
 use server::config::Config;
 use server::running::Running;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -35,7 +35,24 @@ pub(crate) struct TestServer {
     pub(crate) dir: TempDir,
 }
 
+/// Waits until a program answers at this address. That it can be connected to is not enough: the socket of one that was
+/// just killed may still take connections.
+pub(crate) async fn answers(addr: SocketAddr) {
+    let until = Instant::now() + Duration::from_secs(20);
+    while !reqwest::get(format!("http://{addr}/healthz")).await.is_ok_and(|answer| answer.status().is_success()) {
+        assert!(Instant::now() < until, "nothing answers at {addr}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
 impl TestServer {
+    /// A counter or gauge by its name and labels. Whoever runs in the same process counts too.
+    pub(crate) fn counter(&self, name: &str) -> u64 {
+        let text = self.running.app.metrics.render();
+        let value = text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
+        value.unwrap_or(0)
+    }
+
     pub(crate) async fn start() -> Self {
         Self::start_with(|_| ()).await
     }
