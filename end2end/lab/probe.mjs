@@ -52,6 +52,7 @@ export function probe() {
     note(seen.words, [...document.querySelectorAll('[data-trouble], [data-banner]')].map((one) => one.textContent.trim()).filter(Boolean).join(' | '));
   }, 50);
   let busy = false;
+  const heardOn = new WeakMap();
   setInterval(async () => {
     if (busy) return;
     busy = true;
@@ -59,10 +60,13 @@ export function probe() {
     for (const pc of seen.connections) {
       if (pc.connectionState === 'closed') continue;
       // A connection that closes meanwhile may never answer.
-      const late = new Promise((done) => setTimeout(done, 500, new Map()));
-      for (const report of (await Promise.race([pc.getStats(), late])).values()) {
-        if (report.type === 'inbound-rtp' && report.kind === 'audio') heard += (report.totalSamplesReceived ?? 0) - (report.concealedSamples ?? 0);
+      const late = new Promise((done) => setTimeout(done, 500, null));
+      const reports = await Promise.race([pc.getStats(), late]);
+      if (reports) {
+        const sound = [...reports.values()].filter(({ type, kind }) => type === 'inbound-rtp' && kind === 'audio');
+        heardOn.set(pc, sound.reduce((sum, one) => sum + (one.totalSamplesReceived ?? 0) - (one.concealedSamples ?? 0), 0));
       }
+      heard += heardOn.get(pc) ?? 0;
     }
     seen.audio.push([Clock.now(), heard]);
     busy = false;

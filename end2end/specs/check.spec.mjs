@@ -96,8 +96,8 @@ test.describe('with coturn as it is shipped', () => {
     served = await Server.start({ TURN_EMBEDDED: 'false', TURN_URLS: coturn.urls.join(','), TURN_SECRET: secret });
   });
   test.afterAll(async () => {
-    await served.stop();
-    coturn.stop();
+    await served?.stop();
+    coturn?.stop();
   });
 
   const found = async (page) => {

@@ -1,5 +1,7 @@
 // The real coturn with the settings that are shipped, on this machine's loopback.
 import { execFileSync, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { createSocket } from 'node:dgram';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -16,6 +18,20 @@ const listens = (port) =>
       socket.destroy();
       done(true);
     });
+  });
+
+// It takes connections a moment before it takes datagrams.
+const answers = (port) =>
+  new Promise((done) => {
+    const socket = createSocket('udp4');
+    const end = (value) => {
+      socket.close();
+      done(value);
+    };
+    const late = setTimeout(end, 300, false);
+    socket.once('message', () => clearTimeout(late) ?? end(true));
+    const binding = Buffer.concat([Buffer.from('000100002112a442', 'hex'), randomBytes(12)]);
+    socket.send(binding, port, '127.0.0.1');
   });
 
 export class Coturn {
@@ -35,8 +51,11 @@ export class Coturn {
     ];
     writeFileSync(conf, own.join('\n'));
     coturn.process = spawn('turnserver', ['-c', conf], { stdio: 'ignore' });
-    for (const until = Date.now() + 10_000; !(await listens(port)) || !(await listens(tls)); ) {
-      if (Date.now() > until) throw new Error('coturn does not listen');
+    for (const until = Date.now() + 10_000; !(await listens(port)) || !(await listens(tls)) || !(await answers(port)); ) {
+      if (Date.now() > until) {
+        coturn.stop();
+        throw new Error('coturn does not listen');
+      }
       await new Promise((done) => setTimeout(done, 50));
     }
     return coturn;

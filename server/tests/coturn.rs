@@ -9,6 +9,8 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
+use stun::agent::TransactionId;
+use stun::message::{BINDING_REQUEST, Message};
 use support::raw::{Raw, SPECIAL};
 use support::stores::free_port;
 use tokio_rustls::rustls::RootCertStore;
@@ -32,6 +34,17 @@ impl Drop for Coturn {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// It takes connections a moment before it takes datagrams.
+async fn answers_over_udp(port: u16) -> bool {
+    let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.expect("a port");
+    let mut ask = Message::new();
+    ask.build(&[Box::new(TransactionId::new()), Box::new(BINDING_REQUEST)]).expect("fits");
+    let mut answer = [0; 512];
+    socket.connect(("127.0.0.1", port)).await.is_ok()
+        && socket.send(&ask.raw).await.is_ok()
+        && tokio::time::timeout(Duration::from_millis(300), socket.recv(&mut answer)).await.is_ok_and(|got| got.is_ok())
 }
 
 impl Coturn {
@@ -66,7 +79,9 @@ impl Coturn {
         let coturn = Self { child, port, tls_port, roots, _dir: dir };
         for port in [port, tls_port] {
             let until = Instant::now() + Duration::from_secs(10);
-            while tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_err() {
+            while tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_err()
+                || !answers_over_udp(coturn.port).await
+            {
                 assert!(Instant::now() < until, "coturn does not listen on {port}");
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
@@ -137,7 +152,7 @@ async fn the_shipped_coturn_permits_no_special_purpose_address() {
 
 /// G6: credentials and quota.
 #[tokio::test]
-async fn the_shipped_coturn_takes_current_credentials_and_no_thirteenth_allocation() {
+async fn the_shipped_coturn_takes_current_credentials_and_keeps_its_quota() {
     let Some(coturn) = Coturn::start().await else { return };
     let (user, password) = seat(300);
     let (expired, its_password) = seat(-1);

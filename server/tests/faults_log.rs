@@ -369,8 +369,16 @@ async fn a_burst_of_late_answers_costs_one_connection() {
     tokio::time::sleep(Duration::from_millis(1_900)).await;
     let (connections, before) = (opened().await, answered.load(Ordering::SeqCst));
     proxy.set(Fault::Delay(Duration::from_millis(300)));
-    tokio::time::sleep(Duration::from_secs(8)).await;
-    let (more, got) = (opened().await - connections, answered.load(Ordering::SeqCst) - before);
-    assert!(more <= 3, "{more} connections were opened, {got} answers came");
-    assert!(got > 300, "{got} answers came");
+    let began = Instant::now();
+    while answered.load(Ordering::SeqCst) < before + 600 {
+        assert!(
+            began.elapsed() < Duration::from_secs(30),
+            "{} answers over {} new connections",
+            answered.load(Ordering::SeqCst) - before,
+            opened().await - connections
+        );
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let more = opened().await - connections;
+    assert!(more <= 6, "{more} connections were opened");
 }

@@ -267,7 +267,10 @@ impl Recovery {
                 vec![RecoveryEffect::Restart] // Nothing is wrong: the old route carries on until the new one does.
             }
             RecoveryEvent::Renewed => vec![],
-            RecoveryEvent::ForceRelay => self.rebuild_at(now, Rung::RelayOnly),
+            RecoveryEvent::ForceRelay => {
+                self.relays_answer = true; // Whether they do or not.
+                self.rebuild_at(now, Rung::RelayOnly)
+            }
             RecoveryEvent::Tick => self.tick(now),
         }
     }
@@ -391,7 +394,7 @@ impl Recovery {
         }
         let next = match self.rung {
             Rung::Clear | Rung::Wait | Rung::Restart => Rung::Rebuild,
-            Rung::Rebuild if self.can_relay() => Rung::RelayOnly,
+            Rung::Rebuild if self.can_relay() || self.hides => Rung::RelayOnly,
             Rung::Rebuild | Rung::RelayOnly | Rung::AudioOnly => Rung::AudioOnly,
         };
         self.rebuild_at(now, next)
@@ -402,6 +405,7 @@ impl Recovery {
         let again = self.rung == Rung::AudioOnly && rung == Rung::AudioOnly;
         let route = match rung {
             Rung::Clear | Rung::Wait | Rung::Restart | Rung::Rebuild => Route::Any,
+            Rung::RelayOnly if !self.relays_answer => Route::Any,
             Rung::RelayOnly => Route::Relay,
             Rung::AudioOnly if !self.can_relay() || (again && self.route == Route::Relay) => Route::Any,
             Rung::AudioOnly => Route::Relay,

@@ -249,8 +249,10 @@ impl Redis {
     }
 
     /// The connection that short questions share. It opens on its own: whoever gives up waiting does not stop it.
-    fn shared(&self) -> Opening {
+    pub(crate) fn shared(&self) -> Opening {
         let mut shared = self.0.shared.lock().expect("no holder of this lock can panic");
+        // One that failed when nobody waited for it any more is no answer to who asks now.
+        shared.take_if(|open| open.peek().is_some_and(Result::is_err));
         let open = || {
             let redis = self.clone();
             let opening = tokio::spawn(async move { redis.open(DEADLINE).await });

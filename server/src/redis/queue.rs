@@ -334,7 +334,10 @@ impl Queue for RedisQueue {
 
     fn stats(&self) -> BoxFuture<'static, Result<QueueStats, LogError>> {
         let (this, redis) = (self.clone(), self.redis.clone());
-        async move { Ok(redis.ask(|conn, _| this.count(conn).boxed()).await?) }.boxed()
+        // Many questions one after the other: that they take long says nothing about the connection.
+        let counted = async move { this.count(redis.shared().await?.0).await };
+        let dependency = self.redis.dependency().clone();
+        async move { Ok(dependency.ask(counted).await?) }.boxed()
     }
 
     fn dead(&self, after: Option<String>, limit: usize) -> BoxFuture<'static, Result<Vec<DeadLetter>, LogError>> {
