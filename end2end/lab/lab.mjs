@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { missing } from './network.mjs';
 import { plot } from './plot.mjs';
-import { play } from './scenario.mjs';
+import { longForm, play } from './scenario.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const flags = process.argv.slice(2);
@@ -16,13 +16,11 @@ const out = join(here, 'out');
 
 const at = (values, share) => [...values].sort((a, b) => a - b)[Math.min(values.length - 1, Math.ceil(values.length * share) - 1)] ?? 0;
 
-const passOf = (scenario) => (has('--long') ? { ...scenario.pass, ...scenario.long_pass } : scenario.pass);
-
 // What docs/RESULTS.md shows: a line for each figure that a scenario is judged by.
 function table(rows) {
   const lines = ['| scenario | n | figure | p50 | p95 | worst |', '|---|---|---|---|---|---|'];
   for (const { scenario, runs } of rows) {
-    for (const [name, limits] of Object.entries(passOf(scenario))) {
+    for (const [name, limits] of Object.entries(scenario.pass)) {
       const values = runs.map(({ figures }) => figures[name]);
       const least = 'min' in limits && !('max' in limits);
       const cells = values.every((value) => typeof value === 'number')
@@ -37,7 +35,7 @@ function table(rows) {
 function judge(scenario, runs, strict) {
   const lines = [];
   let ok = true;
-  for (const [name, limits] of Object.entries(passOf(scenario))) {
+  for (const [name, limits] of Object.entries(scenario.pass)) {
     const values = runs.map(({ figures }) => figures[name]);
     for (const [what, limit] of Object.entries(limits)) {
       const value = { min: Math.min(...values.map(Number)), p50: at(values, 0.5), p95: at(values, 0.95), max: Math.max(...values.map(Number)), all: values.every((one) => one === limit) }[what];
@@ -62,7 +60,7 @@ if (why) {
 mkdirSync(out, { recursive: true });
 const files = readdirSync(join(here, 'scenarios')).filter((file) => file.endsWith('.json')).sort();
 const scenarios = files.map((file) => JSON.parse(readFileSync(join(here, 'scenarios', file), 'utf8')));
-const chosen = scenarios.filter(({ id }) => !has('--only') || only.includes(id));
+const chosen = scenarios.filter(({ id }) => !has('--only') || only.includes(id)).map((one) => (has('--long') ? longForm(one) : one));
 const rows = [];
 const played = [];
 let failed = 0;
@@ -70,7 +68,7 @@ for (const scenario of chosen) {
   const times = given > 0 ? given : has('--long') ? scenario.times.long : scenario.times.short;
   console.log(`${scenario.id}: ${scenario.title} (n=${times})`);
   try {
-    let runs = await play(scenario, { times, plain: has('--plain'), long: has('--long'), log: console.log });
+    let runs = await play(scenario, { times, plain: has('--plain'), log: console.log });
     let { ok, lines } = judge(scenario, runs, has('--long'));
     for (const line of lines) console.log(`  ${line}`);
     if (!ok && !has('--long') && !has('--plain')) {

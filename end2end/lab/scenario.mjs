@@ -42,7 +42,8 @@ const STEPS = {
   kill_browser: ({ person, run }) => person.kill().then(() => (run.canary += 1)),
 };
 
-function longForm({ long_steps = {}, long_pass, long_then_s, ...scenario }) {
+// The scenario with what is different in its long form.
+export function longForm({ long_steps = {}, long_pass, long_then_s, ...scenario }) {
   const steps = scenario.steps.map((step) => ({ ...step, ...long_steps[step.do] }));
   return { ...scenario, steps, pass: { ...scenario.pass, ...long_pass }, then_s: long_then_s ?? scenario.then_s };
 }
@@ -55,8 +56,7 @@ function flaps(step) {
   return each.flatMap((down) => [{ at: down, do: 'cut', who }, { at: down + every_s, do: 'heal', who }]);
 }
 
-export async function play(scenario, { times, plain = false, long = false, seed = 1, log = () => {} }) {
-  if (long) scenario = longForm(scenario);
+export async function play(scenario, { times, plain = false, seed = 1, log = () => {} }) {
   scenario = { ...scenario, steps: scenario.steps.flatMap(flaps) };
   const network = await Network.start(scenario.people, seed);
   let services;

@@ -344,7 +344,7 @@ async fn a_burst_of_late_answers_costs_one_connection() {
         count.expect("is counted").trim().parse::<u64>().expect("a number")
     };
     let proxy = Proxy::start(([127, 0, 0, 1], redis.process.port).into()).await.expect("a port");
-    // Without appends and readers: `state` of a room asks over the connection that all share.
+    // `state` of a room asks over the connection that all share.
     let ours = Redis::new(&format!("redis://{}", proxy.addr), "hf").expect("a URL");
     let stop = tokio_util::sync::CancellationToken::new();
     let log = Arc::new(RedisLog::start(&ours, 0, &stop));
