@@ -163,6 +163,16 @@ impl Limits {
     pub const CHAT_BURST: u32 = 250;
     /// Chat messages a second a seat may send in the long run.
     pub const CHAT_PER_S: u32 = 20;
+    /// Chat messages of a page that are on their way to the log at once.
+    pub const CHAT_UNDER_WAY: usize = 16;
+    /// With more bytes than this on their way no other message follows.
+    pub const CHAT_UNDER_WAY_BYTES: usize = 64 * 1024;
+    /// A message that was refused for now is sent again after this long, alone.
+    pub const CHAT_AGAIN_MS: u64 = 1_000;
+    /// Without any answer for this long messages count as lost on the way; twice as long each time, up to a cap.
+    pub const CHAT_ANSWER_MS: u64 = 4_000;
+    /// See [`Limits::CHAT_ANSWER_MS`].
+    pub const CHAT_ANSWER_CAP_MS: u64 = 32_000;
     /// Messages waiting to be written to one socket; a reader this slow is closed and may resume.
     pub const SEND_QUEUE: usize = 256;
     /// Bytes waiting to be written to one socket.

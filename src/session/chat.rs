@@ -1,6 +1,7 @@
 //! The chat: what is stored comes from the log, what is not waits in the outbox, and nothing stands twice.
 
 use super::history::Past;
+use super::pace::Pace;
 use super::{Effect, Session, Unsent};
 use crate::id::{ChatId, Offset, PeerId};
 use crate::limits::Limits;
@@ -10,11 +11,6 @@ use crate::view::{ChatLine, Phase};
 use crate::wire::{Body, ClientMsg, Name, Refusal, TextError};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-
-/// How long a refused message waits before it is sent again.
-const RESEND_MS: u64 = 1_000;
-/// How long a message may go without an answer before it is sent again.
-const UNANSWERED_MS: u64 = 4_000;
 
 /// A message on its way to the log.
 #[derive(Debug)]
@@ -31,6 +27,8 @@ enum WaitingState {
     Keeping(Millis),
     /// May be sent.
     Kept,
+    /// On its way to the log.
+    Sent,
     /// Refused for good.
     Failed,
 }
@@ -47,7 +45,7 @@ pub(super) struct Chat {
     heard: Vec<(PeerId, ChatLine)>,
     /// Messages that were read this way: they are no news when they are stored.
     read_before: BTreeSet<ChatId>,
-    resend_at: Option<Millis>,
+    pace: Pace,
     pub(super) past: Past,
     /// From here on nothing is missing; an own message that was stored long ago may stand before it.
     pub(super) floor: Offset,
@@ -67,7 +65,7 @@ impl Default for Chat {
             outbox: Outbox::new(Limits::OUTBOX),
             heard: vec![],
             read_before: BTreeSet::new(),
-            resend_at: None,
+            pace: Pace::default(),
             past: Past::None,
             floor: Offset::default(),
             store_away: false,
@@ -98,9 +96,9 @@ impl Chat {
     pub(super) fn next_deadline(&self) -> Option<Millis> {
         let keeping = self.outbox.pending().find_map(|(_, message)| match message.state {
             WaitingState::Keeping(until) => Some(until),
-            WaitingState::Kept | WaitingState::Failed => None,
+            WaitingState::Kept | WaitingState::Sent | WaitingState::Failed => None,
         });
-        self.resend_at.into_iter().chain(keeping).min()
+        self.pace.next_deadline().filter(|_| !self.outbox.is_empty()).into_iter().chain(keeping).min()
     }
 
     pub(super) const fn store_away(&self) -> bool {
@@ -139,6 +137,64 @@ impl Chat {
         Ok(())
     }
 
+    /// Nothing counts as being on its way any more: it is sent again, in order.
+    fn take_back(&mut self) {
+        for (_, message) in self.outbox.pending_mut() {
+            if message.state == WaitingState::Sent {
+                message.state = WaitingState::Kept;
+            }
+        }
+    }
+
+    /// A new socket.
+    pub(super) fn start_over(&mut self) {
+        self.pace.start_over();
+        self.take_back();
+    }
+
+    /// The server has a message of ours.
+    fn answered(&mut self, now: Millis, id: ChatId) -> Option<Waiting> {
+        let message = self.outbox.ack(id)?;
+        let others = self.outbox.pending().any(|(_, message)| message.state == WaitingState::Sent);
+        self.pace.answered(now, others);
+        Some(message)
+    }
+
+    /// The server refused a message for now; what was refused along with another is no news.
+    fn refused(&mut self, now: Millis, id: ChatId) {
+        if self.outbox.get_mut(id).is_some_and(|message| message.state == WaitingState::Sent) {
+            self.pace.refused(now);
+            self.take_back();
+        }
+    }
+
+    /// What goes out now, in order.
+    fn take_due(&mut self, now: Millis) -> Vec<(ChatId, Body)> {
+        if self.outbox.is_empty() {
+            return vec![];
+        }
+        if self.pace.is_lost(now) {
+            self.take_back();
+        }
+        let (mut due, mut under_way, mut bytes) = (vec![], 0, 0);
+        for (id, message) in self.outbox.pending_mut() {
+            match message.state {
+                WaitingState::Failed => continue,
+                WaitingState::Keeping(until) if now < until => break, // In order: what is behind it waits too.
+                WaitingState::Sent => {}
+                // A browser that cannot write down does not stop the message.
+                WaitingState::Keeping(_) | WaitingState::Kept if self.pace.may_send(now, under_way, bytes) => {
+                    message.state = WaitingState::Sent;
+                    due.push((*id, message.body.clone()));
+                }
+                WaitingState::Keeping(_) | WaitingState::Kept => break,
+            }
+            under_way += 1;
+            bytes += message.body.as_str().len();
+        }
+        due
+    }
+
     fn set_state(&mut self, id: ChatId, state: WaitingState) -> bool {
         let found = self.outbox.get_mut(id).map(|message| message.state = state).is_some();
         self.refresh();
@@ -157,6 +213,7 @@ impl Chat {
     /// A message is in the log; says whether it is new to this page.
     pub(super) fn stored(
         &mut self,
+        now: Millis,
         id: ChatId,
         offset: Offset,
         name: Name,
@@ -164,7 +221,7 @@ impl Chat {
         body: &Body,
         at: Millis,
     ) -> bool {
-        let was_mine = self.outbox.ack(id).is_some();
+        let was_mine = self.answered(now, id).is_some();
         if self.offsets.contains_key(&id) {
             return false;
         }
@@ -217,7 +274,10 @@ impl Chat {
 
     /// Those of them that may be sent.
     pub(super) fn sendable(&self) -> Vec<(ChatId, Body, Millis)> {
-        let ready = self.outbox.pending().filter(|(_, message)| message.state == WaitingState::Kept);
+        let ready = self
+            .outbox
+            .pending()
+            .filter(|(_, message)| matches!(message.state, WaitingState::Kept | WaitingState::Sent));
         ready.map(|(id, message)| (*id, message.body.clone(), message.at)).collect()
     }
 
@@ -227,8 +287,8 @@ impl Chat {
     }
 
     /// The server has a message of ours; its log entry may have come before or comes after.
-    pub(super) fn acknowledged(&mut self, id: ChatId, offset: Offset) {
-        if let Some(Waiting { body, name, at, .. }) = self.outbox.ack(id) {
+    pub(super) fn acknowledged(&mut self, now: Millis, id: ChatId, offset: Offset) {
+        if let Some(Waiting { body, name, at, .. }) = self.answered(now, id) {
             let text = Arc::from(body.as_str());
             let line = ChatLine { id, name, mine: true, text, at, offset: Some(offset), failed: false };
             self.stored.insert(offset, line);
@@ -289,7 +349,8 @@ impl Session {
         Millis::from_unix(now.as_unix().saturating_add_signed(self.server_ahead_ms))
     }
 
-    pub(super) fn kept(&mut self, now: Millis, id: ChatId) -> Vec<Effect> {
+    /// A message is written down: it may go out, after those before it.
+    pub(super) fn kept(&mut self, id: ChatId) -> Vec<Effect> {
         let waits = self.chat.outbox.get_mut(id).filter(|message| matches!(message.state, WaitingState::Keeping(_)));
         let Some(message) = waits else { return vec![] };
         message.state = WaitingState::Kept;
@@ -298,20 +359,20 @@ impl Session {
             match message.state {
                 WaitingState::Keeping(_) if ready.is_empty() => return vec![], // It goes first, and takes this one along.
                 WaitingState::Keeping(_) => break,
-                WaitingState::Kept if *other == id || !ready.is_empty() => {
-                    ready.push((*other, message.body.clone()));
-                }
-                WaitingState::Kept | WaitingState::Failed => {} // Sent before.
+                WaitingState::Kept if *other == id || !ready.is_empty() => ready.push(*other),
+                WaitingState::Kept | WaitingState::Sent | WaitingState::Failed => {} // Passed on before.
             }
         }
-        self.chat.resend_at.get_or_insert(now.plus(UNANSWERED_MS));
-        let ids: Vec<ChatId> = ready.iter().map(|(id, _)| *id).collect();
-        let messages = ready.into_iter().map(|(id, body)| ClientMsg::Chat { id, body });
-        let mut effects: Vec<Effect> = messages.flat_map(|msg| self.send(&msg)).collect();
-        if !self.can_store() {
-            effects.extend(self.pass_chat_to_all(&ids));
+        if self.can_store() { vec![] } else { self.pass_chat_to_all(&ready) }
+    }
+
+    /// Sends what waits, as far as the server can take it. The server stores each id once.
+    pub(super) fn send_due(&mut self, now: Millis) -> Vec<Effect> {
+        if self.phase != Phase::InCall || !self.link.is_online() {
+            return vec![];
         }
-        effects
+        let due = self.chat.take_due(now);
+        due.into_iter().flat_map(|(id, body)| self.send(&ClientMsg::Chat { id, body })).collect()
     }
 
     pub(super) fn say_again(&mut self, now: Millis, id: ChatId) -> Vec<Effect> {
@@ -335,30 +396,10 @@ impl Session {
         effects
     }
 
-    /// Sends everything that waits, in order. The server stores each id once.
-    pub(super) fn resend_chat(&mut self, now: Millis) -> Vec<Effect> {
-        let mut waiting = vec![];
-        for (id, message) in self.chat.outbox.pending_mut() {
-            match message.state {
-                WaitingState::Keeping(until) if now < until => break, // In order: what is behind it waits too.
-                WaitingState::Keeping(_) | WaitingState::Kept => {
-                    message.state = WaitingState::Kept; // A browser that cannot write down does not stop the message.
-                    waiting.push(ClientMsg::Chat { id: *id, body: message.body.clone() });
-                }
-                WaitingState::Failed => {}
-            }
-        }
-        self.chat.resend_at = if waiting.is_empty() { None } else { Some(now.plus(UNANSWERED_MS)) };
-        waiting.iter().flat_map(|msg| self.send(msg)).collect()
-    }
-
     pub(super) fn refused(&mut self, now: Millis, code: Refusal, about: Option<ChatId>) -> Vec<Effect> {
         match (code, about) {
-            (Refusal::LogAway | Refusal::Busy | Refusal::TooFast, Some(_)) => {
-                // Sooner than planned, never later: what is refused meanwhile must not put it off.
-                let again = now.plus(RESEND_MS);
-                self.chat.resend_at =
-                    Some(self.chat.resend_at.map_or(again, |at| if at > now { at.min(again) } else { again }));
+            (Refusal::LogAway | Refusal::Busy | Refusal::TooFast, Some(id)) => {
+                self.chat.refused(now, id);
                 if code == Refusal::LogAway && !std::mem::replace(&mut self.chat.store_away, true) {
                     self.announce("Messages will be saved when the server is back.");
                     return self.pass_chat_to_all(&self.chat.waiting_ids());

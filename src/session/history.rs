@@ -137,7 +137,7 @@ impl Session {
         {
             if let Entry::Chat { id, peer, name, body, at } = entry {
                 let mine = self.seat.as_ref().is_some_and(|seat| seat.peer == peer);
-                let _ = self.chat.stored(id, offset, name, mine, &body, at);
+                let _ = self.chat.stored(self.now, id, offset, name, mine, &body, at);
             }
         }
     }

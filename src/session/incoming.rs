@@ -55,7 +55,7 @@ impl Session {
             }
             ServerMsg::Ack { id, offset } => {
                 self.chat.store_is_back();
-                self.chat.acknowledged(id, offset);
+                self.chat.acknowledged(now, id, offset);
                 vec![Effect::DropChat(id)]
             }
             ServerMsg::Refused { code, about } => self.refused(now, code, about),
@@ -163,7 +163,8 @@ impl Session {
 
     fn resend_everything(&mut self, now: Millis) -> Vec<Effect> {
         self.account.resent(u32::try_from(self.chat.sendable().len()).unwrap_or(u32::MAX));
-        let mut effects = self.resend_chat(now);
+        self.chat.start_over();
+        let mut effects = vec![];
         let peers: Vec<PeerId> = self.people.keys().copied().collect();
         for peer in peers {
             let again = self.people.get_mut(&peer).map(|person| person.peer.resend(now)).unwrap_or_default();

@@ -11,6 +11,7 @@ mod incoming;
 mod keys;
 mod linking;
 mod media;
+mod pace;
 mod people;
 mod pictures;
 mod receipt;
@@ -154,6 +155,7 @@ impl Session {
         }
         self.count(now);
         let mut effects = self.apply(now, event);
+        effects.extend(self.send_due(now));
         effects.extend(self.pause_unseen(now));
         self.note_changes(now);
         effects
@@ -176,7 +178,7 @@ impl Session {
                     SocketEvent::Closed(code, reason) => self.link(now, LinkEvent::Closed(epoch, code, reason)),
                 }
             }
-            Event::Kept(id) => self.kept(now, id),
+            Event::Kept(id) => self.kept(id),
             Event::Rtc(peer, epoch, event) => self.rtc(now, peer, epoch, event),
             Event::Channel(peer, epoch, event) => self.channel(now, peer, epoch, event),
             Event::Media(event) => self.media_event(now, event),
@@ -419,9 +421,6 @@ impl Session {
             let epoch = self.link.epoch();
             effects.push(Effect::CloseSocket(epoch));
             effects.extend(self.link(now, LinkEvent::Closed(epoch, CloseCode::Broken, String::new())));
-        }
-        if self.link.is_online() && self.chat.next_deadline().is_some_and(|at| now >= at) {
-            effects.extend(self.resend_chat(now));
         }
         effects.extend(self.history_tick(now));
         let peers: Vec<PeerId> = self.people.keys().copied().collect();

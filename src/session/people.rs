@@ -188,7 +188,7 @@ impl Session {
             Entry::Joined { .. } | Entry::Left { .. } => vec![],
             Entry::Chat { id, peer, name, body, at } => {
                 let mine = self.seat.as_ref().is_some_and(|seat| seat.peer == peer);
-                let heard = self.chat.stored(id, offset, name, mine, &body, at);
+                let heard = self.chat.stored(now, id, offset, name, mine, &body, at);
                 if heard && offset.seq > self.history && !mine {
                     self.chat.count_unread();
                     self.announce_chat(id);
