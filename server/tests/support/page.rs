@@ -172,6 +172,17 @@ impl Page {
         began.elapsed()
     }
 
+    /// Waits until this holds, for as long as more and more is shown: how fast that goes is the machine's business.
+    pub(crate) async fn until_shown(&self, what: &str, mut holds: impl FnMut(&Self) -> bool) -> Duration {
+        let began = Instant::now();
+        while !holds(self) {
+            let shown = self.shown();
+            let more = |page: &Self| page.shown() > shown || holds(page);
+            self.until(&format!("{what}: more than {shown} shown"), Duration::from_secs(20), more).await;
+        }
+        began.elapsed()
+    }
+
     pub(crate) async fn joined(&self) -> Duration {
         self.until("in the call", Duration::from_secs(20), Self::is_in).await
     }
