@@ -44,7 +44,9 @@ pub(super) struct Chat {
     /// What other pages told of messages that are not stored yet, oldest first, each with its author's seat.
     heard: Vec<(PeerId, ChatLine)>,
     /// Messages that were read this way: they are no news when they are stored.
-    read_before: BTreeSet<ChatId>,
+    read_before: BTreeSet<(ChatId, PeerId)>,
+    /// The shadows of the newest stored messages: whoever still tells of them is late.
+    stored_shadows: BTreeSet<ChatId>,
     pace: Pace,
     pub(super) past: Past,
     /// From here on nothing is missing; an own message that was stored long ago may stand before it.
@@ -65,6 +67,7 @@ impl Default for Chat {
             outbox: Outbox::new(Limits::OUTBOX),
             heard: vec![],
             read_before: BTreeSet::new(),
+            stored_shadows: BTreeSet::new(),
             pace: Pace::default(),
             past: Past::None,
             floor: Offset::default(),
@@ -203,7 +206,7 @@ impl Chat {
 
     /// An operator deleted it.
     pub(super) fn deleted(&mut self, id: ChatId) {
-        self.heard.retain(|(_, line)| line.id != id);
+        self.heard.retain(|(_, line)| line.id != id.shadow());
         if let Some(offset) = self.offsets.remove(&id) {
             self.stored.remove(&offset);
         }
@@ -211,23 +214,17 @@ impl Chat {
     }
 
     /// A message is in the log; says whether it is new to this page.
-    pub(super) fn stored(
-        &mut self,
-        now: Millis,
-        id: ChatId,
-        offset: Offset,
-        name: Name,
-        mine: bool,
-        body: &Body,
-        at: Millis,
-    ) -> bool {
+    pub(super) fn stored(&mut self, now: Millis, offset: Offset, said: Said) -> bool {
+        let Said { id, author, name, mine, body, at } = said;
         let was_mine = self.answered(now, id).is_some();
         if self.offsets.contains_key(&id) {
             return false;
         }
         let mine = mine || was_mine;
-        self.heard.retain(|(_, line)| line.id != id);
-        let news = !self.read_before.contains(&id);
+        let shadow = id.shadow();
+        self.heard.retain(|(_, line)| line.id != shadow);
+        remember(&mut self.stored_shadows, shadow);
+        let news = !self.read_before.contains(&(shadow, author));
         let line = ChatLine { id, name, mine, text: Arc::from(body.as_str()), at, offset: Some(offset), failed: false };
         self.stored.insert(offset, line);
         self.offsets.insert(id, offset);
@@ -243,18 +240,16 @@ impl Chat {
     }
 
     /// Another page tells of a message of its own that is not stored yet; says whether it is new to this page.
-    pub(super) fn heard(&mut self, from: PeerId, id: ChatId, name: Name, body: &Body, at: Millis) -> bool {
-        let known = self.offsets.contains_key(&id) || self.heard.iter().any(|(_, line)| line.id == id);
-        if known || self.outbox.pending().any(|(mine, _)| *mine == id) {
+    pub(super) fn heard(&mut self, from: PeerId, shadow: ChatId, name: Name, body: &Body, at: Millis) -> bool {
+        let known = self.heard.iter().any(|(author, line)| *author == from && line.id == shadow);
+        if known || self.stored_shadows.contains(&shadow) {
             return false;
         }
         if self.heard.len() >= Limits::CHAT_HEARD {
             self.heard.remove(0);
         }
-        self.read_before.insert(id);
-        if self.read_before.len() > 2 * Limits::CHAT_HEARD {
-            self.read_before.pop_first(); // Ids begin with their time: the oldest.
-        }
+        remember(&mut self.read_before, (shadow, from));
+        let id = shadow;
         let text = Arc::from(body.as_str());
         self.heard.push((from, ChatLine { id, name, mine: false, text, at, offset: None, failed: false }));
         self.refresh();
@@ -265,6 +260,11 @@ impl Chat {
     pub(super) fn keep_heard(&mut self, from: PeerId, waiting: &[ChatId]) {
         self.heard.retain(|(author, line)| *author != from || waiting.contains(&line.id));
         self.refresh();
+    }
+
+    /// Whether a message of ours waits under an id that the log has for other words.
+    fn is_taken(&self, id: ChatId, body: &Body) -> bool {
+        self.outbox.pending().any(|(waiting, message)| *waiting == id && message.body != *body)
     }
 
     /// Messages of ours that are not stored.
@@ -320,6 +320,26 @@ impl Chat {
     }
 }
 
+/// A message of the log.
+#[derive(Clone, Debug)]
+pub(super) struct Said {
+    pub(super) id: ChatId,
+    pub(super) author: PeerId,
+    pub(super) name: Name,
+    /// Written from the seat this page has.
+    pub(super) mine: bool,
+    pub(super) body: Body,
+    pub(super) at: Millis,
+}
+
+/// Keeps the newest: ids and their shadows begin with their time.
+fn remember<K: Ord>(known: &mut BTreeSet<K>, key: K) {
+    known.insert(key);
+    if known.len() > 2 * Limits::CHAT_HEARD {
+        known.pop_first();
+    }
+}
+
 impl Session {
     pub(super) fn say(&mut self, now: Millis, text: &str) -> Vec<Effect> {
         if self.phase != Phase::InCall {
@@ -337,7 +357,7 @@ impl Session {
     fn write_down(&mut self, now: Millis, body: Body) -> Vec<Effect> {
         let Some(room) = self.room.clone() else { return vec![] };
         let name = Name::new(&self.name).expect("whoever is in the call has a valid name");
-        let message = Unsent { id: ChatId::mint(self.server_time(now), &mut self.rng), body, name, at: now };
+        let message = Unsent { id: ChatId::mint(self.server_time(now), &mut self.secrets), body, name, at: now };
         match self.chat.write(&message, now.plus(Limits::KEEP_WITHIN_MS)) {
             Ok(()) => vec![Effect::KeepChat(room, message)],
             Err(Full) => self.notify(now, "Too many messages wait to be sent. Please wait for the connection."),
@@ -373,6 +393,24 @@ impl Session {
         }
         let due = self.chat.take_due(now);
         due.into_iter().flat_map(|(id, body)| self.send(&ClientMsg::Chat { id, body })).collect()
+    }
+
+    /// The log has this message. Ours, if it waits under the same id with other words, is not stored: it is written down
+    /// again under another id and goes on waiting in its place.
+    pub(super) fn logged(&mut self, now: Millis, offset: Offset, said: Said) -> (bool, Vec<Effect>) {
+        let mut effects = vec![];
+        if self.chat.is_taken(said.id, &said.body) {
+            let id = ChatId::mint(self.server_time(now), &mut self.secrets);
+            self.chat.outbox.rename(said.id, id);
+            let (room, renamed) = (self.room.clone(), self.chat.outbox.get_mut(id));
+            if let (Some(room), Some(message)) = (room, renamed) {
+                message.state = WaitingState::Keeping(now.plus(Limits::KEEP_WITHIN_MS));
+                let Waiting { body, name, at, .. } = &*message;
+                let unsent = Unsent { id, body: body.clone(), name: name.clone(), at: *at };
+                effects.extend([Effect::KeepChat(room, unsent), Effect::DropChat(said.id)]);
+            }
+        }
+        (self.chat.stored(now, offset, said), effects)
     }
 
     pub(super) fn say_again(&mut self, now: Millis, id: ChatId) -> Vec<Effect> {

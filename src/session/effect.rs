@@ -45,6 +45,8 @@ pub enum Effect {
     AddCandidate(PeerId, PcEpoch, Candidate),
     /// Send a message on the data channel of a connection.
     SendPeer(PeerId, PcEpoch, String),
+    /// Close the data channel of a connection for good; the connection goes on.
+    CloseChannel(PeerId, PcEpoch),
     /// Use these ICE servers and routes from the next gathering on.
     Configure(PeerId, PcEpoch, Vec<IceServer>, Route),
     /// Send this person a whole picture now.

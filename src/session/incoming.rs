@@ -49,10 +49,7 @@ impl Session {
                 effects.extend(self.ask_history(now, from.next()));
                 effects
             }
-            ServerMsg::History { before, messages, more } => {
-                self.history_came(before, messages, more);
-                vec![]
-            }
+            ServerMsg::History { before, messages, more } => self.history_came(now, before, messages, more),
             ServerMsg::Ack { id, offset } => {
                 self.chat.store_is_back();
                 self.chat.acknowledged(now, id, offset);
@@ -61,10 +58,9 @@ impl Session {
             ServerMsg::Refused { code, about } => self.refused(now, code, about),
             ServerMsg::Signal { from, stream, seq, signal } => self.signal(now, from, stream, seq, signal),
             ServerMsg::SignalAck { from, stream, seq } => {
-                if let Some(person) = self.people.get_mut(&from) {
-                    person.peer.acknowledged(now, stream, seq);
-                }
-                vec![]
+                let Some(person) = self.people.get_mut(&from) else { return vec![] };
+                let more = person.peer.acknowledged(now, stream, seq);
+                self.run_peer(from, more)
             }
             ServerMsg::State { peer, media } => {
                 if let Some(person) = self.people.get_mut(&peer) {
@@ -95,7 +91,9 @@ impl Session {
 
     fn welcome(&mut self, now: Millis, welcome: Welcome) -> Vec<Effect> {
         let mut effects = self.link(now, LinkEvent::Greeted);
-        let Some(room) = self.room.clone() else { return effects };
+        let Some(room) = self.room.clone().filter(|_| matches!(self.phase, Phase::Joining | Phase::InCall)) else {
+            return effects; // Nobody here wants the seat any more.
+        };
         let same_seat = self.seat.as_ref().is_some_and(|seat| seat.peer == welcome.peer);
         if !(welcome.resumed && same_seat) {
             effects.extend(self.drop_people());

@@ -37,7 +37,10 @@ impl Session {
         let mut effects = vec![];
         for effect in self.link.handle(now, event) {
             match effect {
-                LinkEffect::Open(epoch) => effects.push(Effect::OpenSocket(epoch)),
+                LinkEffect::Open(epoch) => {
+                    self.seat_by = None; // What was asked for on another socket is asked for again on this one.
+                    effects.push(Effect::OpenSocket(epoch));
+                }
                 LinkEffect::Close(epoch) => effects.push(Effect::CloseSocket(epoch)),
                 LinkEffect::Greet => effects.extend(self.greet(now)),
                 LinkEffect::Ping => effects.extend(self.send(&ClientMsg::Ping { n: now.as_unix() })),

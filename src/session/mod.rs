@@ -1,6 +1,7 @@
 //! The client's side of a call: one state machine over link, people, media and chat, each with its own life.
 
 mod between;
+mod channel;
 mod chat;
 mod check;
 mod debug;
@@ -27,6 +28,7 @@ use crate::limits::Limits;
 use crate::link::{Link, LinkEvent, LinkState};
 use crate::recovery::RecoveryEvent;
 use crate::rng::Rng;
+use crate::secret::Secrets;
 use crate::speech::Speech;
 use crate::time::Millis;
 use crate::view::{CallView, LobbyView, Notice, Phase, Receipt};
@@ -83,6 +85,7 @@ pub struct Session {
     keys_off: bool,
     utc_offset_min: i32,
     rng: Rng,
+    secrets: Secrets,
     /// When the last event was.
     now: Millis,
     /// What the server was last told of our devices, and what this tab remembers of the person's wish.
@@ -101,9 +104,9 @@ pub struct Session {
 }
 
 impl Session {
-    /// A page that has entered no room. `seed` feeds jitter and message ids.
+    /// A page that has entered no room. `seed` feeds jitter; what nobody may guess follows from `secret`.
     #[must_use]
-    pub fn new(seed: u64) -> Self {
+    pub fn new(seed: u64, secret: [u8; 32]) -> Self {
         let mut rng = Rng::new(seed);
         let link = Link::new(Rng::new(rng.next_u64()));
         Self {
@@ -133,6 +136,7 @@ impl Session {
             keys_off: false,
             utc_offset_min: 0,
             rng,
+            secrets: Secrets::new(secret),
             now: Millis::ZERO,
             told: MediaState::default(),
             kept_wish: MediaState::default(),
@@ -170,6 +174,7 @@ impl Session {
                 }
                 match event {
                     SocketEvent::Opened => self.link(now, LinkEvent::Opened(epoch)),
+                    SocketEvent::Text(_) if !self.link.listens() => vec![], // From a socket we gave up.
                     SocketEvent::Text(text) => {
                         let mut effects = self.link(now, LinkEvent::Heard(epoch));
                         effects.extend(self.text(now, &text));
@@ -392,7 +397,7 @@ impl Session {
 
     fn leave(&mut self, now: Millis) -> Vec<Effect> {
         let mut effects = self.send(&ClientMsg::Leave);
-        effects.extend(self.to_unreached_pages(&PeerMsg::Leave));
+        effects.extend(self.tell_unreached_pages(&PeerMsg::Leave));
         effects.extend(self.end(now, Phase::Left));
         self.announce("You left the call.");
         effects
@@ -427,6 +432,7 @@ impl Session {
         for peer in peers {
             let due = self.people.get_mut(&peer).map(|person| person.peer.tick(now)).unwrap_or_default();
             effects.extend(self.run_peer(peer, due));
+            effects.extend(self.switch_pictures(now, peer));
         }
         effects
     }

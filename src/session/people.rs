@@ -1,6 +1,7 @@
 //! The other people: who is here, how their connection is, who speaks.
 
-use super::between::Channel;
+use super::channel::Channel;
+use super::chat::Said;
 use super::pictures::Pictures;
 use super::{Effect, Session};
 use crate::id::{Offset, PcEpoch, PeerId, RoomId};
@@ -35,7 +36,8 @@ impl Person {
         let recovery = self.peer.recovery();
         let count = recovery.wrong_since().or_else(|| recovery.blind_since(now));
         let count = count.map(|since| now.plus(1_000 - now.since(since) % 1_000));
-        self.peer.next_deadline().into_iter().chain(count).min()
+        let switch = self.pictures.waits().then(|| now.plus(1_000 / u64::from(Limits::WANTS_PER_S)));
+        self.peer.next_deadline().into_iter().chain(count).chain(switch).min()
     }
 
     /// What keeps a relay from carrying what found no direct way.
@@ -98,7 +100,7 @@ impl Session {
             let nothing = peer.recover(now, event);
             debug_assert!(nothing.is_empty(), "there is no connection yet");
         }
-        let (voice, channel, pictures) = (Speech::default(), Channel::new(now, &mut self.rng), Pictures::default());
+        let (voice, channel, pictures) = (Speech::default(), Channel::new(now, &mut self.secrets), Pictures::default());
         self.people
             .insert(seat.peer, Person { name, media, here, joined, voice, peer, channel, pictures, gone: false });
         true
@@ -188,12 +190,15 @@ impl Session {
             Entry::Joined { .. } | Entry::Left { .. } => vec![],
             Entry::Chat { id, peer, name, body, at } => {
                 let mine = self.seat.as_ref().is_some_and(|seat| seat.peer == peer);
-                let heard = self.chat.stored(now, id, offset, name, mine, &body, at);
+                let (heard, mut effects) = self.logged(now, offset, Said { id, author: peer, name, mine, body, at });
                 if heard && offset.seq > self.history && !mine {
                     self.chat.count_unread();
                     self.announce_chat(id);
                 }
-                if mine { vec![Effect::DropChat(id)] } else { vec![] }
+                if mine {
+                    effects.push(Effect::DropChat(id));
+                }
+                effects
             }
             Entry::Deleted { id, .. } => {
                 self.chat.deleted(id);
@@ -303,7 +308,7 @@ impl Session {
                     out.push(Effect::Configure(peer, epoch, ice, route));
                 }
                 PeerEffect::SetPicture => out.extend(self.update_pictures()),
-                PeerEffect::AskPicture => out.extend(self.to_page(peer, &PeerMsg::Refresh)),
+                PeerEffect::AskPicture => out.extend(self.tell_page(peer, &PeerMsg::Refresh)),
                 PeerEffect::Refresh(epoch) => out.push(Effect::Refresh(peer, epoch)),
                 PeerEffect::Close(epoch) => out.push(Effect::ClosePc(peer, epoch)),
                 PeerEffect::CreateOffer(epoch, restart) => out.push(Effect::CreateOffer(peer, epoch, restart)),

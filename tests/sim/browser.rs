@@ -106,6 +106,7 @@ impl World {
                     self.schedule(ms, Due::OnChannel(client, me, peer, epoch, text));
                 }
             }
+            Effect::CloseChannel(..) => panic!("a page that keeps to the limits is taken for one that does not"),
             Effect::Release(kind) => *self.clients[client].tracks.running(kind) = false,
             Effect::Unmute => self.clients[client].tracks.muted = false,
             Effect::Mute => self.clients[client].tracks.muted = true,

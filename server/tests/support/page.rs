@@ -78,7 +78,7 @@ impl Page {
 
     fn with(name: &str, room: &RoomId, addrs: Arc<Mutex<Vec<SocketAddr>>>, shared: Arc<Mutex<Shared>>) -> Self {
         let (events, mut waiting) = mpsc::unbounded_channel();
-        let session = Session::new(rand::random());
+        let session = Session::new(rand::random(), rand::random());
         let mut driver = Driver {
             session,
             name: name.to_owned(),
