@@ -365,7 +365,7 @@ impl Session {
     }
 
     /// A message id tells the server's time, however wrong this computer's clock is.
-    fn server_time(&self, now: Millis) -> Millis {
+    pub(super) fn server_time(&self, now: Millis) -> Millis {
         Millis::from_unix(now.as_unix().saturating_add_signed(self.server_ahead_ms))
     }
 
