@@ -202,3 +202,17 @@ fn every_message_and_close_code_is_documented() {
         assert!(doc.contains(&format!("`{line}`")), "docs/protocol.md does not name {line}");
     }
 }
+
+#[test]
+fn every_browser_interface_was_looked_through_for_what_throws() {
+    let manifest = read(&root().join("frontend/Cargo.toml"));
+    let known = read(&root().join("frontend/clippy.toml"));
+    let known: Vec<&str> =
+        known.lines().filter_map(|line| line.strip_prefix("#   ")).flat_map(str::split_whitespace).collect();
+    let features = manifest.split("web-sys = {").nth(1).and_then(|rest| rest.split(']').next()).unwrap_or_default();
+    let features: Vec<&str> = features.split('"').skip(1).step_by(2).collect();
+    assert!(features.len() > 50);
+    for feature in features {
+        assert!(known.contains(&feature), "frontend/clippy.toml: which methods of {feature} can throw?");
+    }
+}

@@ -1,5 +1,6 @@
 //! Runs effects: one arm each, one adapter call an arm.
 
+use crate::externs::ClipboardExt;
 use crate::flows::Flows;
 use crate::inbox::Inbox;
 use crate::levels::Levels;
@@ -14,6 +15,7 @@ use holdfast::session::{Effect, Event, Intent};
 use holdfast::view::MediaKind;
 use std::cell::RefCell;
 use std::rc::Rc;
+use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::MediaStream;
 
@@ -92,6 +94,7 @@ impl Browser {
             }
             Effect::Refresh(peer, epoch) => self.connections.refresh(peer, epoch),
             Effect::SendPeer(peer, epoch, text) => self.connections.send(peer, epoch, &text),
+            Effect::CloseChannel(peer, epoch) => self.connections.close_channel(peer, epoch),
             Effect::Capture(capture) => self.media().map_or((), |media| media.capture(capture)),
             Effect::Release(kind) => self.media().map_or((), |media| media.release(kind)),
             Effect::Unmute => self.media().map_or((), |media| media.set_muted(false)),
@@ -129,9 +132,11 @@ impl Browser {
                 if let Some(window) = web_sys::window()
                     && crate::js::has(&window.navigator(), "clipboard")
                 {
-                    let copied = window.navigator().clipboard().write_text(&text);
+                    let copied = window.navigator().clipboard().unchecked_ref::<ClipboardExt>().write_text(&text);
                     wasm_bindgen_futures::spawn_local(async move {
-                        let _ = JsFuture::from(copied).await;
+                        if let Ok(copied) = copied {
+                            let _ = JsFuture::from(copied).await;
+                        }
                     });
                 }
             }
@@ -181,7 +186,9 @@ async fn copy_link(room: RoomId, inbox: Inbox) {
         if !crate::js::has(&window.navigator(), "clipboard") {
             return None;
         }
-        JsFuture::from(window.navigator().clipboard().write_text(&format!("{origin}/r/{room}"))).await.ok()
+        let clipboard = window.navigator().clipboard();
+        let copied = clipboard.unchecked_ref::<ClipboardExt>().write_text(&format!("{origin}/r/{room}")).ok()?;
+        JsFuture::from(copied).await.ok()
     };
     let copied = copied.await.is_some();
     inbox.intend(Intent::LinkCopied(copied));

@@ -109,6 +109,81 @@ async fn two_connections_in_one_page_negotiate_connect_and_carry_a_camera() {
     probe.close_pc(b, EPOCH);
 }
 
+/// Offers that another page could make and no browser makes: each is a change of a real one.
+fn bent(offer: &str) -> Vec<String> {
+    let lines: Vec<&str> = offer.lines().collect();
+    let join = |lines: &[&str]| lines.iter().map(|line| format!("{line}\r\n")).collect::<String>();
+    let mut all = vec![
+        offer.replace("m=video 9", "m=video 0"),
+        offer.replace("m=audio 9", "m=audio 0"),
+        offer.replace("m=video 9", "m=video 0").replace("m=audio 9", "m=audio 0"),
+        offer.replace("m=application 9", "m=application 0"),
+        offer.replace("m=video", "m=audio"),
+        offer.replace("m=video", "m=text"),
+        offer.replace("a=mid:1", "a=mid:0"),
+        offer.replace("a=sendrecv", "a=inactive"),
+        offer.replace("a=sendrecv", "a=sendonly"),
+        offer.replace("a=setup:actpass", "a=setup:passive"),
+        offer.replace("a=setup:actpass", "a=setup:nothing"),
+        offer.replace("a=rtcp-mux", ""),
+        offer.replace("a=group:BUNDLE", "a=group:NOTHING"),
+        offer.replace("UDP/TLS/RTP/SAVPF", "RTP/AVP"),
+        offer.replace("a=fingerprint:sha-256", "a=fingerprint:md5"),
+        offer.replace("a=ice-ufrag:", "a=ice-ufrag:!"),
+        offer.replace("v=0", "v=9"),
+        offer.replace("\r\n", "\n"),
+        offer.to_uppercase(),
+        "v=0".into(),
+        "x".repeat(30_000),
+        join(&lines[..3]),
+    ];
+    all.extend((1..15).map(|part| offer.chars().take(offer.len() * part / 15).collect()));
+    all.extend((0..14).map(|n| {
+        let mut fewer = lines.clone();
+        fewer.remove(n * (lines.len() - 1) / 14);
+        join(&fewer)
+    }));
+    all
+}
+
+#[wasm_bindgen_test]
+async fn whatever_is_offered_is_answered_or_refused_and_harms_no_other_connection() {
+    let mut probe = Probe::new();
+    let a = peer(1);
+    probe.open_pc(a, EPOCH);
+    probe.create_offer(a, EPOCH);
+    let ready = probe.until(|event| matches!(event, Event::Rtc(_, _, RtcEvent::OfferReady(_)))).await;
+    let Event::Rtc(_, _, RtcEvent::OfferReady(offer)) = ready else { unreachable!("asked for above") };
+    let all = bent(offer.as_str());
+    assert!(all.len() >= 50, "{}", all.len());
+    for (n, text) in all.into_iter().enumerate() {
+        let Ok(sdp) = holdfast::wire::Sdp::new(&text) else { continue };
+        let (them, epoch) = (peer(10), PcEpoch::from_number(100 + n as u64));
+        probe.open_pc(them, epoch);
+        probe.apply_offer(them, epoch, sdp);
+        let done = |event: &Event| matches!(event, Event::Rtc(_, of, RtcEvent::AnswerReady(_) | RtcEvent::OperationFailed) if *of == epoch);
+        probe.until(done).await;
+        probe.close_pc(them, epoch);
+    }
+    let b = peer(2);
+    probe.open_pc(b, EPOCH);
+    probe.apply_offer(b, EPOCH, offer);
+    probe.until(|event| matches!(event, Event::Rtc(of, _, RtcEvent::AnswerReady(_)) if *of == b)).await;
+}
+
+#[wasm_bindgen_test]
+async fn what_is_asked_of_a_connection_that_was_closed_meanwhile_fails_and_throws_nothing() {
+    let mut probe = Probe::new();
+    let a = peer(1);
+    for n in 0..20 {
+        let epoch = PcEpoch::from_number(n);
+        probe.open_pc(a, epoch);
+        probe.create_offer(a, epoch);
+        probe.close_pc(a, epoch);
+        probe.until(|event| matches!(event, Event::Rtc(_, of, RtcEvent::OperationFailed) if *of == epoch)).await;
+    }
+}
+
 #[wasm_bindgen_test]
 async fn glare_is_settled_by_rolling_back_and_a_wrong_answer_is_an_error() {
     let mut probe = Probe::new();
