@@ -131,3 +131,13 @@ fn long_messages_do_not_fill_a_slow_link() {
     let (_, sent) = page_with(Limits::OUTBOX, Limits::CHAT_CHARS);
     assert!(sent.len() * Limits::CHAT_CHARS <= Limits::CHAT_UNDER_WAY_BYTES + Limits::CHAT_CHARS, "{}", sent.len());
 }
+
+#[test]
+fn what_a_slow_browser_finds_late_is_sent_too() {
+    let (mut session, sent) = page_with(0, 1);
+    assert!(sent.is_empty());
+    let id = ChatId::mint(NOW, &mut Rng::new(9));
+    let name = Name::new("Ana").expect("valid");
+    let late = Unsent { id, body: Body::new("of a page that is gone").expect("valid"), name, at: NOW };
+    assert_eq!(chats(&session.handle(NOW, Event::Found(vec![late]))), [id]);
+}

@@ -173,8 +173,11 @@ impl Browser {
         let (outbox, inbox) = (self.outbox.clone(), self.inbox.clone());
         wasm_bindgen_futures::spawn_local(async move {
             let mut entrance = storage::recall(&room, name, join);
-            entrance.unsent = outbox.adopt(&room).await;
-            inbox.post(Event::Entered(room, entrance));
+            let enter = |unsent| {
+                entrance.unsent = unsent;
+                inbox.post(Event::Entered(room.clone(), entrance));
+            };
+            outbox.adopt(&room, enter, |late| inbox.post(Event::Found(late))).await;
         });
     }
 }

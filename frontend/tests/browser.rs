@@ -39,6 +39,29 @@ fn unsent(n: u64, text: &str) -> Unsent {
     Unsent { id, body, name, at: testing::now() }
 }
 
+/// What is found in time.
+async fn adopted(outbox: &Outbox, room: &holdfast::RoomId) -> Vec<Unsent> {
+    let mut found = vec![];
+    outbox.adopt(room, |unsent| found = unsent, |late| panic!("{} were found late", late.len())).await;
+    found
+}
+
+#[wasm_bindgen_test]
+async fn a_database_that_the_browser_closed_is_opened_again() {
+    let room: holdfast::RoomId = "closed-room".parse().expect("valid");
+    let (first, second) = (unsent(71, "first"), unsent(72, "second"));
+    let (outbox, other) = (Outbox::default(), Outbox::default());
+    gloo_timers::future::TimeoutFuture::new(100).await;
+    assert!(outbox.keep(room.clone(), first.clone()).await);
+    outbox.lose_database().await;
+    assert!(outbox.keep(room.clone(), second.clone()).await, "written down all the same");
+    outbox.lose_database().await;
+    assert!(outbox.forget(&first.id.to_string()).await.is_some());
+    outbox.let_go();
+    gloo_timers::future::TimeoutFuture::new(100).await;
+    assert_eq!(adopted(&other, &room).await, [second]);
+}
+
 #[wasm_bindgen_test]
 async fn what_a_page_wrote_down_is_left_to_it_while_it_lives_and_taken_over_when_it_is_gone() {
     let room: holdfast::RoomId = "outbox-room".parse().expect("valid");
@@ -50,16 +73,16 @@ async fn what_a_page_wrote_down_is_left_to_it_while_it_lives_and_taken_over_when
         assert!(page.keep(room.clone(), message.clone()).await);
     }
     let other = Outbox::default();
-    assert_eq!(other.adopt(&room).await, [], "the page that wrote them lives");
+    assert_eq!(adopted(&other, &room).await, [], "the page that wrote them lives");
     page.let_go();
     gloo_timers::future::TimeoutFuture::new(100).await;
-    assert_eq!(other.adopt(&"another-room".parse().expect("valid")).await, []);
-    assert_eq!(other.adopt(&room).await, [first.clone(), second.clone()], "in the order of writing");
+    assert_eq!(adopted(&other, &"another-room".parse().expect("valid")).await, []);
+    assert_eq!(adopted(&other, &room).await, [first.clone(), second.clone()], "in the order of writing");
     other.forget(&first.id.to_string()).await.expect("forgotten");
     other.let_go();
     gloo_timers::future::TimeoutFuture::new(100).await;
     let third = Outbox::default();
-    assert_eq!(third.adopt(&room).await, std::slice::from_ref(&second));
+    assert_eq!(adopted(&third, &room).await, std::slice::from_ref(&second));
     third.forget(&second.id.to_string()).await.expect("forgotten");
 }
 

@@ -180,6 +180,8 @@ pub enum Intent {
 pub enum Event {
     /// The driver read what the page remembers of this room.
     Entered(RoomId, Entrance),
+    /// More that pages which are gone could not send: the browser was slow to find it.
+    Found(Vec<Unsent>),
     /// The browser has written this message down, or cannot.
     Kept(ChatId),
     /// Something on the socket of this epoch.

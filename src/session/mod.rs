@@ -183,6 +183,10 @@ impl Session {
                     SocketEvent::Closed(code, reason) => self.link(now, LinkEvent::Closed(epoch, code, reason)),
                 }
             }
+            Event::Found(unsent) => {
+                self.chat.restore(unsent);
+                vec![] // What is due goes out after every event.
+            }
             Event::Kept(id) => self.kept(id),
             Event::Rtc(peer, epoch, event) => self.rtc(now, peer, epoch, event),
             Event::Channel(peer, epoch, event) => self.channel(now, peer, epoch, event),
