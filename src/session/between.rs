@@ -212,7 +212,8 @@ impl Session {
 
     fn heard_from_page(&mut self, from: PeerId, id: ChatId, body: &Body, at: Millis) {
         let Some(name) = self.people.get(&from).map(|person| person.name.clone()) else { return };
-        if self.chat.heard(from, id, name, body, at) {
+        let author = self.author(from, name);
+        if self.chat.heard(from, id, author, body, at) {
             self.chat.count_unread();
             self.announce_chat(id);
         }

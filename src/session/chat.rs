@@ -16,6 +16,13 @@ const RESEND_MS: u64 = 1_000;
 /// How long a message may go without an answer before it is sent again.
 const UNANSWERED_MS: u64 = 4_000;
 
+/// Who wrote a message.
+pub(super) struct Author {
+    pub(super) name: Name,
+    pub(super) number: usize,
+    pub(super) mine: bool,
+}
+
 /// A message on its way to the log.
 #[derive(Debug)]
 struct Waiting {
@@ -126,6 +133,16 @@ impl Chat {
         (self.open, self.unread) = (!self.open, 0);
     }
 
+    /// Whoever comes again begins anew.
+    pub(super) const fn forget_unread(&mut self) {
+        self.unread = 0;
+    }
+
+    /// The newest message that is stored.
+    pub(super) fn newest(&self) -> Option<Offset> {
+        self.stored.keys().next_back().copied()
+    }
+
     pub(super) const fn count_unread(&mut self) {
         if !self.open {
             self.unread += 1;
@@ -155,23 +172,17 @@ impl Chat {
     }
 
     /// A message is in the log; says whether it is new to this page.
-    pub(super) fn stored(
-        &mut self,
-        id: ChatId,
-        offset: Offset,
-        name: Name,
-        mine: bool,
-        body: &Body,
-        at: Millis,
-    ) -> bool {
+    pub(super) fn stored(&mut self, id: ChatId, offset: Offset, author: Author, body: &Body, at: Millis) -> bool {
         let was_mine = self.outbox.ack(id).is_some();
         if self.offsets.contains_key(&id) {
             return false;
         }
+        let Author { name, number, mine } = author;
         let mine = mine || was_mine;
         self.heard.retain(|(_, line)| line.id != id);
         let news = !self.read_before.contains(&id);
-        let line = ChatLine { id, name, mine, text: Arc::from(body.as_str()), at, offset: Some(offset), failed: false };
+        let text = Arc::from(body.as_str());
+        let line = ChatLine { id, name, number, mine, text, at, offset: Some(offset), failed: false };
         self.stored.insert(offset, line);
         self.offsets.insert(id, offset);
         while self.stored.len() > self.kept {
@@ -186,7 +197,7 @@ impl Chat {
     }
 
     /// Another page tells of a message of its own that is not stored yet; says whether it is new to this page.
-    pub(super) fn heard(&mut self, from: PeerId, id: ChatId, name: Name, body: &Body, at: Millis) -> bool {
+    pub(super) fn heard(&mut self, from: PeerId, id: ChatId, author: Author, body: &Body, at: Millis) -> bool {
         let known = self.offsets.contains_key(&id) || self.heard.iter().any(|(_, line)| line.id == id);
         if known || self.outbox.pending().any(|(mine, _)| *mine == id) {
             return false;
@@ -198,8 +209,9 @@ impl Chat {
         if self.read_before.len() > 2 * Limits::CHAT_HEARD {
             self.read_before.pop_first(); // Ids begin with their time: the oldest.
         }
+        let Author { name, number, .. } = author;
         let text = Arc::from(body.as_str());
-        self.heard.push((from, ChatLine { id, name, mine: false, text, at, offset: None, failed: false }));
+        self.heard.push((from, ChatLine { id, name, number, mine: false, text, at, offset: None, failed: false }));
         self.refresh();
         true
     }
@@ -230,7 +242,7 @@ impl Chat {
     pub(super) fn acknowledged(&mut self, id: ChatId, offset: Offset) {
         if let Some(Waiting { body, name, at, .. }) = self.outbox.ack(id) {
             let text = Arc::from(body.as_str());
-            let line = ChatLine { id, name, mine: true, text, at, offset: Some(offset), failed: false };
+            let line = ChatLine { id, name, number: 1, mine: true, text, at, offset: Some(offset), failed: false };
             self.stored.insert(offset, line);
             self.offsets.insert(id, offset);
             self.refresh();
@@ -249,6 +261,7 @@ impl Chat {
         let waiting = self.outbox.pending().map(|(id, message)| ChatLine {
             id: *id,
             name: message.name.clone(),
+            number: 1,
             mine: true,
             text: Arc::from(message.body.as_str()),
             at: message.at,
@@ -269,7 +282,9 @@ impl Session {
             Ok(body) => self.write_down(now, body),
             Err(TextError::Empty) => vec![],
             Err(TextError::TooLong) => self.notify(now, "That is too long: a message has up to 4,000 characters."),
-            Err(TextError::Character) => self.notify(now, "The message has a character that cannot be sent."),
+            Err(TextError::Unseen | TextError::Character) => {
+                self.notify(now, "Nobody could see that message: it has nothing but invisible characters.")
+            }
         }
     }
 
@@ -377,10 +392,22 @@ impl Session {
         }
     }
 
+    pub(super) fn author(&self, peer: PeerId, name: Name) -> Author {
+        let mine = self.seat.as_ref().is_some_and(|seat| seat.peer == peer);
+        Author { name, number: self.number_of(peer), mine }
+    }
+
+    /// What stands in an open chat is read, and stays so over a reload.
+    pub(super) fn note_read(&mut self) -> Option<Effect> {
+        let newest = self.chat.newest().filter(|newest| self.chat.is_open() && *newest > self.read)?;
+        self.read = newest;
+        self.room.clone().and_then(|room| self.save_seat(room))
+    }
+
     pub(super) fn announce_chat(&mut self, id: ChatId) {
         if let Some(line) = self.chat.line(id) {
             let excerpt: String = line.text.chars().take(200).collect();
-            let sentence = format!("{}: {excerpt}", line.name.as_str());
+            let sentence = format!("{}: {excerpt}", line.author());
             self.announce(&sentence);
         }
     }

@@ -119,6 +119,8 @@ impl Session {
             self.chat.past = Past::None;
             return self.notify(now, "That is as far back as this page can show.");
         }
+        // Whoever reads back keeps what they load, also when something new is said.
+        self.chat.kept = Limits::CHAT_KEPT_BACK;
         self.ask_history(now, self.chat.floor)
     }
 
@@ -136,8 +138,8 @@ impl Session {
             messages.into_iter().rev().take(room_for).filter(|past| past.offset < before)
         {
             if let Entry::Chat { id, peer, name, body, at } = entry {
-                let mine = self.seat.as_ref().is_some_and(|seat| seat.peer == peer);
-                let _ = self.chat.stored(id, offset, name, mine, &body, at);
+                let author = self.author(peer, name);
+                let _ = self.chat.stored(id, offset, author, &body, at);
             }
         }
     }

@@ -39,6 +39,7 @@ impl Session {
                 if from.epoch != self.log.epoch || from.seq > self.log.seq {
                     self.log = from; // Behind a `welcome` the head it told stays: what follows is history.
                     self.history = from.seq;
+                    self.read = self.read.max(from);
                 }
                 self.inbox = Inbox::after(from.seq);
                 self.asked_range = false;
@@ -107,6 +108,9 @@ impl Session {
         if self.inbox.last() == 0 || welcome.head.epoch != self.log.epoch {
             self.history = welcome.head.seq;
         }
+        if welcome.head.epoch != self.read.epoch {
+            self.read = welcome.head; // What was said before one came is not unread.
+        }
         let log_is_other = welcome.from.epoch != self.log.epoch || welcome.from.seq > self.inbox.last();
         if !first && log_is_other {
             // What was read of the old one no longer joins what follows.
@@ -126,7 +130,10 @@ impl Session {
         if self.seat.as_ref().map(|seat| &seat.ice) != old_ice.as_ref() {
             effects.extend(self.configure_all(now));
         }
-        effects.extend(self.save_seat(room));
+        effects.extend(self.save_seat(room.clone()));
+        if first {
+            effects.push(Effect::TidyAddress(room)); // From now on a reload finds the seat, and needs no name in the address.
+        }
         effects.extend(self.meet(now, welcome.now, welcome.roster));
         effects.extend(self.resend_everything(now));
         if self.media.state() != self.told {
@@ -157,6 +164,7 @@ impl Session {
             name: self.name.clone(),
             media: self.media.wanted(),
             claim: self.claim,
+            read: self.read,
         };
         Some(Effect::SaveSeat(room, keepsake))
     }

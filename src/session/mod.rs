@@ -11,6 +11,7 @@ mod incoming;
 mod keys;
 mod linking;
 mod media;
+mod names;
 mod people;
 mod pictures;
 mod receipt;
@@ -69,6 +70,8 @@ pub struct Session {
     asked_range: bool,
     /// Entries up to here were in the log before this page came: not unread, not news.
     history: u64,
+    /// The newest message that was read, by this page or the one before it.
+    read: Offset,
     /// When a seat that was asked for must have come.
     seat_by: Option<Millis>,
     people: BTreeMap<PeerId, Person>,
@@ -80,7 +83,6 @@ pub struct Session {
     announcement: (u64, String),
     help_open: bool,
     keys_off: bool,
-    utc_offset_min: i32,
     rng: Rng,
     /// When the last event was.
     now: Millis,
@@ -120,6 +122,7 @@ impl Session {
             inbox: Inbox::default(),
             asked_range: false,
             history: 0,
+            read: Offset::default(),
             seat_by: None,
             people: BTreeMap::new(),
             media: Media::default(),
@@ -130,7 +133,6 @@ impl Session {
             announcement: (0, String::new()),
             help_open: false,
             keys_off: false,
-            utc_offset_min: 0,
             rng,
             now: Millis::ZERO,
             told: MediaState::default(),
@@ -155,6 +157,7 @@ impl Session {
         self.count(now);
         let mut effects = self.apply(now, event);
         effects.extend(self.pause_unseen(now));
+        effects.extend(self.note_read());
         self.note_changes(now);
         effects
     }
@@ -241,7 +244,6 @@ impl Session {
             unread: self.chat.unread(),
             help_open: self.help_open,
             keys_off: self.keys_off,
-            utc_offset_min: self.utc_offset_min,
             devices: self.media.devices(),
             notices: self.notices.clone(),
             announcement: self.announcement.clone(),
@@ -267,7 +269,7 @@ impl Session {
 
     fn entered(&mut self, now: Millis, room: RoomId, entrance: Entrance) -> Vec<Effect> {
         self.room = Some(room);
-        (self.name, self.utc_offset_min) = (entrance.name, entrance.utc_offset_min);
+        self.name = entrance.name;
         self.media.set_barred(entrance.barred);
         self.chat.restore(entrance.unsent);
         self.plain = entrance.plain;
@@ -275,18 +277,28 @@ impl Session {
         if self.plain {
             self.link.be_plain();
         }
-        let mut join = entrance.join && Name::new(&self.name).is_ok();
+        let mut effects = vec![];
+        let mut join = false;
         if let Some(kept) = entrance.keepsake {
             // A reload comes back without a click, to the same seat, with what was switched off still off.
             self.name = kept.name;
             self.media.set_wanted(kept.media);
             self.kept_token = Some(kept.token);
-            self.claim = kept.claim;
+            (self.claim, self.read) = (kept.claim, kept.read);
             join = true;
+        } else if self.hasty.is_none() && !self.name.is_empty() {
+            match Name::new(&self.name) {
+                Ok(name) => {
+                    self.name = name.into();
+                    join = entrance.join;
+                    // A name that came with the link is the name of next time, too.
+                    effects.extend(join.then(|| Effect::SaveName(self.name.clone())));
+                }
+                Err(error) => effects.extend(self.notify(now, names::problem(error))),
+            }
         }
-        let mut effects = vec![];
         if let Some(name) = self.hasty.take() {
-            self.name = name.as_str().to_owned();
+            self.name = name.into();
             effects.push(Effect::SaveName(self.name.clone()));
             join = true;
         }
@@ -341,8 +353,10 @@ impl Session {
                 vec![]
             }
             Intent::CopyLink => self.room.clone().map(Effect::CopyLink).into_iter().collect(),
-            Intent::LinkCopied(true) => self.notify(now, "Link copied. Send it to the people you want to meet."),
-            Intent::LinkCopied(false) => self.notify(now, "Copy the address from the address bar and send it."),
+            Intent::LinkCopied => self.notify(now, "Link copied. Send it to the people you want to meet."),
+            Intent::LinkNotCopied(link) => {
+                self.notify_for(now, Limits::NOTICE_TO_READ_MS, &format!("Copy this link and send it: {link}"))
+            }
             Intent::TileShown(who) => vec![Effect::Attach(who)],
             Intent::TryNow => self.link(now, LinkEvent::TryNow),
             Intent::ToggleAudioOnly => self.toggle_audio_only(now),
@@ -361,8 +375,9 @@ impl Session {
     }
 
     fn join(&mut self, now: Millis, name: &str) -> Vec<Effect> {
-        let Ok(name) = Name::new(name) else {
-            return self.notify(now, "Please enter a name of 1 to 40 characters.");
+        let name = match Name::new(name) {
+            Ok(name) => name,
+            Err(error) => return self.notify(now, names::problem(error)),
         };
         if self.room.is_none() {
             self.hasty = Some(name); // The page still looks up what it kept.
@@ -404,7 +419,8 @@ impl Session {
         effects.extend(self.media.stop());
         effects.extend(self.room.clone().map(Effect::ForgetSeat));
         (self.phase, self.seat, self.kept_token, self.lobby) = (phase, None, None, None);
-        self.seat_by = None;
+        (self.seat_by, self.read) = (None, Offset::default());
+        self.chat.forget_unread();
         (self.log, self.inbox, self.greeted_for_seat) = (Offset::default(), Inbox::default(), false);
         self.chat.forget_stored();
         effects
@@ -434,8 +450,12 @@ impl Session {
 
     /// Shows a sentence for a moment and reads it to screen readers.
     fn notify(&mut self, now: Millis, text: &str) -> Vec<Effect> {
+        self.notify_for(now, Limits::NOTICE_MS, text)
+    }
+
+    fn notify_for(&mut self, now: Millis, ms: u64, text: &str) -> Vec<Effect> {
         self.announce(text);
-        let until = now.plus(Limits::NOTICE_MS);
+        let until = now.plus(ms);
         if self.notices.len() >= Limits::NOTICES {
             self.notices.remove(0);
         }

@@ -22,7 +22,6 @@ impl World {
                     join,
                     keepsake,
                     unsent,
-                    utc_offset_min: 0,
                     debug: true,
                     plain: false,
                     barred: None,
@@ -117,7 +116,8 @@ impl World {
             | Effect::Attach(_)
             | Effect::SaveName(_)
             | Effect::CopyText(_)
-            | Effect::CopyLink(_) => {}
+            | Effect::CopyLink(_)
+            | Effect::TidyAddress(_) => {}
         }
     }
 

@@ -253,7 +253,6 @@ impl Driver {
                     join,
                     keepsake,
                     unsent,
-                    utc_offset_min: 0,
                     debug: false,
                     plain: false,
                     barred: None,
