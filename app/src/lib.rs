@@ -59,7 +59,9 @@ pub fn App(
 ) -> impl IntoView {
     let Address { page, query } = address;
     match page {
-        Page::Home => served(view! { <HomePage unknown=query.get("unknown").is_some() typed=query.get("code").unwrap_or_default() /> }),
+        Page::Home => served(
+            view! { <HomePage unknown=query.get("unknown").is_some() typed=query.get("code").unwrap_or_default() /> },
+        ),
         Page::Check => served(view! { <CheckPage /> }),
         Page::Room(room) => {
             let name = query.get("name").unwrap_or_default();

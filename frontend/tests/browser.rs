@@ -26,7 +26,13 @@ fn the_clock_tells_unix_time_and_never_runs_backwards() {
 fn a_seat_is_remembered_in_this_tab_until_it_is_forgotten() {
     let room = "storage-room".parse().expect("valid");
     let token = Token::new("seat.1.mac").expect("valid");
-    let kept = Keepsake { token, name: "Ana".into(), media: MediaState { audio: true, video: false }, claim: 3, read: Offset::default() };
+    let kept = Keepsake {
+        token,
+        name: "Ana".into(),
+        media: MediaState { audio: true, video: false },
+        claim: 3,
+        read: Offset::default(),
+    };
     testing::save_seat(&room, &kept);
     assert_eq!(testing::recall(&room, String::new(), false).keepsake, Some(kept));
     testing::forget_seat(&room);

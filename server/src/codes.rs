@@ -3,6 +3,7 @@
 //! A code of our own making is known by its shape, whatever stands between its letters: `kavotimuresakem` is the room
 //! that was meant, and not an empty one of that name.
 
+use ::app::address::decode;
 use holdfast::RoomId;
 
 /// The room that a code or a link names, in whatever it was sent: brackets, quotes, words around it, broken lines.
@@ -17,26 +18,25 @@ pub fn room_in(text: &str) -> Option<RoomId> {
         // Without our shape one word is a code, and several are a sentence.
         made.or_else(|| {
             let word = text.trim_matches(|c: char| !c.is_ascii_alphanumeric());
-            first_word(word).filter(|_| !word.contains(|c: char| c.is_whitespace() || c == '/'))
+            first_word(word).filter(|_| !text.contains('/') && !word.contains(char::is_whitespace))
         })
     })
 }
 
 /// Where the page of a room is, for a path that was damaged a little on its way; none where nothing needs mending.
 pub fn mended(path: &str) -> Option<String> {
-    let text = cleaned(path);
+    let text = cleaned(&path.replace('+', "%2B")); // In a path it is no space.
     let rest = text.strip_prefix("/r/")?;
-    let whole = rest.trim_end_matches(|c: char| !c.is_ascii_alphanumeric());
-    let room = if whole.contains('/') { None } else { minted(rest).or_else(|| first_word(whole)) }?;
+    let whole = rest.trim_matches(|c: char| !c.is_ascii_alphanumeric());
+    let room = if whole.contains('/') { None } else { minted(whole).or_else(|| first_word(whole)) }?;
     let right = format!("/r/{room}");
     (right != path).then_some(right)
 }
 
 /// Lower case, unescaped, without what shows nothing.
 fn cleaned(text: &str) -> String {
-    let bytes = percent_encoding::percent_decode_str(text.trim());
     let shown = |c: &char| !matches!(c, '\u{AD}' | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}');
-    bytes.decode_utf8_lossy().chars().filter(shown).map(|c| c.to_ascii_lowercase()).collect()
+    decode(text.trim()).chars().filter(shown).map(|c| c.to_ascii_lowercase()).collect()
 }
 
 /// What people and programs write for a hyphen.
@@ -69,6 +69,13 @@ fn minted(text: &str) -> Option<RoomId> {
 /// The code that somebody chose, at the beginning of a text.
 fn first_word(text: &str) -> Option<RoomId> {
     let end = text.find(|c: char| !c.is_ascii_alphanumeric() && !is_hyphen(c)).unwrap_or(text.len());
+    // What a dot or plus glues to a word may belong to it: then it is no code, rather than another one.
+    let tail = &text[end..];
+    let parts = |c: char| c.is_whitespace() || !c.is_ascii() || "?#/&<>\"')]};".contains(c);
+    let goes_on = tail.find(|c: char| c.is_ascii_alphanumeric()).is_some_and(|next| !tail[..next].contains(parts));
+    if goes_on {
+        return None;
+    }
     let code: String = text[..end].chars().map(|c| if is_hyphen(c) { '-' } else { c }).collect();
     code.trim_matches('-').parse().ok()
 }
@@ -124,7 +131,17 @@ mod tests {
         ] {
             assert_eq!(room_in(text).map(String::from).as_deref(), Some(code), "{text}");
         }
-        for text in ["", "a b c", "https://x.example/", "../../etc", "no such / code", "come to our room", "ab", "…"] {
+        for text in [
+            "",
+            "a b c",
+            "https://x.example/",
+            "../../etc",
+            "no such / code",
+            "come to our room",
+            "ab",
+            "https://x.example/r/abc.def",
+            "…",
+        ] {
             assert_eq!(room_in(text), None, "{text}");
         }
     }
@@ -132,14 +149,38 @@ mod tests {
     #[test]
     fn a_damaged_path_is_mended_and_a_wrong_one_is_not() {
         for path in [
-            "/r/abc-def/", "/r/abc-def.", "/r/abc-def,", "/r/abc-def)", "/r/abc-def;", "/r/abc-def%20",
-            "/r/abc-def%E2%80%8B", "/r/abc%2Ddef", "/r/ABC-def", "/R/abc-def", "/r/abc_def", "/r/%3Cabc-def%3E",
+            "/r/abc-def/",
+            "/r/abc-def.",
+            "/r/abc-def,",
+            "/r/abc-def)",
+            "/r/abc-def;",
+            "/r/abc-def%20",
+            "/r/abc-def%E2%80%8B",
+            "/r/abc%2Ddef",
+            "/r/ABC-def",
+            "/R/abc-def",
+            "/r/abc_def",
+            "/r/%3Cabc-def%3E",
+            "/r/abc-def%3Fname=Ana",
+            "/r/abc-def%20at%205",
         ] {
             assert_eq!(mended(path).as_deref(), Some("/r/abc-def"), "{path}");
         }
         assert_eq!(mended("/r/kavotimuresakem").as_deref(), Some("/r/kavot-imure-sakem"));
         assert_eq!(mended("/r/kavot%20imure%20sakem%20at%205").as_deref(), Some("/r/kavot-imure-sakem"));
-        for path in ["/r/abc-def", "/r/kavot-imure-sakem", "/r/", "/r/abc/more", "/x", "/", "/r/ab", "/r/%00", "/r//"] {
+        for path in [
+            "/r/abc-def",
+            "/r/kavot-imure-sakem",
+            "/r/",
+            "/r/abc/more",
+            "/x",
+            "/",
+            "/r/ab",
+            "/r/%00",
+            "/r/abc.def",
+            "/r/abc+def",
+            "/r//",
+        ] {
             assert_eq!(mended(path), None, "{path}");
         }
     }

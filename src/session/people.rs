@@ -101,8 +101,10 @@ impl Session {
             debug_assert!(nothing.is_empty(), "there is no connection yet");
         }
         let (voice, channel, pictures) = (Speech::default(), Channel::new(now, &mut self.rng), Pictures::default());
-        self.people
-            .insert(seat.peer, Person { name, number, media, here, joined, voice, peer, channel, pictures, gone: false });
+        self.people.insert(
+            seat.peer,
+            Person { name, number, media, here, joined, voice, peer, channel, pictures, gone: false },
+        );
         true
     }
 

@@ -102,7 +102,10 @@ mod tests {
     fn an_address_ends_where_a_reader_would_say() {
         for (text, link) in [
             ("see https://a.example/x?y=1, and more", "https://a.example/x?y=1"),
-            ("https://en.wikipedia.org/wiki/Rust_(programming_language)", "https://en.wikipedia.org/wiki/Rust_(programming_language)"),
+            (
+                "https://en.wikipedia.org/wiki/Rust_(programming_language)",
+                "https://en.wikipedia.org/wiki/Rust_(programming_language)",
+            ),
             ("https://a.example/?q=[1]&x=(2)", "https://a.example/?q=[1]&x=(2)"),
             ("(https://a.example/abc)", "https://a.example/abc"),
             ("(see https://a.example/a_(b))", "https://a.example/a_(b)"),

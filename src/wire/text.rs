@@ -151,7 +151,8 @@ mod tests {
             let name = Name::new(marked).expect("something is left");
             assert!(name.as_str().chars().all(|c| c.is_ascii_alphabetic()), "{marked:?}");
         }
-        for empty in ["\u{200B}\u{200B}", "\u{2060}", "\u{3164}", "\u{2800}", "\u{AD}", "\u{FE0F}", "\u{301}", "\u{0}"] {
+        for empty in ["\u{200B}\u{200B}", "\u{2060}", "\u{3164}", "\u{2800}", "\u{AD}", "\u{FE0F}", "\u{301}", "\u{0}"]
+        {
             assert_eq!(Name::new(empty), Err(TextError::Unseen), "{empty:?}");
         }
         let longest = "x".repeat(40) + "\u{200E}";
@@ -186,7 +187,24 @@ mod tests {
 
     #[test]
     fn cleaning_twice_is_cleaning_once() {
-        let odd = ['A', ' ', '\r', '\n', '\u{1B}', '\u{200D}', '\u{FE0F}', '\u{301}', '👩', '\u{E0067}', '\u{1F3F4}', 'ع', '\u{200C}', '\u{3000}', '\u{64B}', '\u{0}'];
+        let odd = [
+            'A',
+            ' ',
+            '\r',
+            '\n',
+            '\u{1B}',
+            '\u{200D}',
+            '\u{FE0F}',
+            '\u{301}',
+            '👩',
+            '\u{E0067}',
+            '\u{1F3F4}',
+            'ع',
+            '\u{200C}',
+            '\u{3000}',
+            '\u{64B}',
+            '\u{0}',
+        ];
         let mut rng = crate::rng::Rng::new(5);
         for _ in 0..20_000 {
             let text: String = (0..12).map(|_| odd[rng.below(odd.len() as u64) as usize]).collect();
