@@ -103,10 +103,11 @@ fn a_message_nobody_could_see_is_refused_in_words() {
 fn people_of_one_name_are_told_apart_in_tiles_chat_and_notices() {
     let (mut session, _) = enter(ana());
     let _ = welcome(&mut session, 3, 3, &["Bo", "Ana", "Bo"]);
-    let shown = |session: &Session| session.view().tiles.iter().map(|tile| tile.shown()).collect::<Vec<_>>();
+    let shown =
+        |session: &Session| session.view().tiles.iter().map(holdfast::view::TileView::shown).collect::<Vec<_>>();
     assert_eq!(shown(&session), ["Bo", "Ana (2)", "Bo (2)"]);
     let _ = hear(&mut session, &ServerMsg::Event { offset: at(4), entry: chat(4, 4, "Bo") });
-    assert_eq!(session.view().chat.last().map(|line| line.author()), Some("Bo (2)".into()));
+    assert_eq!(session.view().chat.last().map(holdfast::view::ChatLine::author), Some("Bo (2)".into()));
     let left = |peer: u64, seq: u64, joined: u64| ServerMsg::Event {
         offset: at(seq),
         entry: Entry::Left {
