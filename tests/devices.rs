@@ -56,7 +56,15 @@ fn a_reload_never_switches_anything_on() {
     let token = holdfast::wire::Token::new("x").expect("valid");
     let media = MediaState { audio: false, video: false };
     let read = Offset::default();
-    let keepsake = Some(holdfast::session::Keepsake { token, name: "Ana".into(), media, claim: 0, read });
+    let keepsake = Some(holdfast::session::Keepsake {
+        token,
+        name: "Ana".into(),
+        media,
+        claim: 0,
+        read,
+        audio_only: false,
+        keys_off: false,
+    });
     let effects = session.handle(NOW, Event::Entered(room, Entrance { keepsake, ..Entrance::default() }));
     assert!(!effects.iter().any(|effect| matches!(effect, Effect::Capture(_))));
     let me = session.view().me;

@@ -167,6 +167,18 @@ fn what_was_not_read_is_unread_after_a_reload_and_what_was_read_is_not() {
 }
 
 #[test]
+fn sound_alone_and_keys_that_are_off_survive_a_reload() {
+    let (mut session, _) = enter(ana());
+    let mut effects = welcome(&mut session, 0, 0, &["Bo"]);
+    for intent in [Intent::ToggleAudioOnly, Intent::ToggleShortcuts] {
+        effects.extend(session.handle(NOW, Event::Intent(intent)));
+    }
+    let (mut session, _) = enter(Entrance { keepsake: keepsake(&effects), ..Entrance::default() });
+    let _ = welcome(&mut session, 0, 0, &["Bo"]);
+    assert!(session.view().audio_only && session.view().keys_off);
+}
+
+#[test]
 fn whoever_reads_back_keeps_what_they_loaded_when_something_new_is_said() {
     let (mut session, _) = enter(ana());
     let (from, last) = (200, 200 + Limits::CHAT_KEPT as u64);

@@ -32,6 +32,8 @@ fn a_seat_is_remembered_in_this_tab_until_it_is_forgotten() {
         media: MediaState { audio: true, video: false },
         claim: 3,
         read: Offset::default(),
+        audio_only: false,
+        keys_off: true,
     };
     testing::save_seat(&room, &kept);
     assert_eq!(testing::recall(&room, String::new(), false).keepsake, Some(kept));

@@ -397,10 +397,13 @@ impl Session {
         Author { name, number: self.number_of(peer), mine }
     }
 
-    /// What stands in an open chat is read, and stays so over a reload.
+    /// What stands in an open chat is read. That, and what else a reload must find, is kept as soon as it changes.
     pub(super) fn note_read(&mut self) -> Option<Effect> {
-        let newest = self.chat.newest().filter(|newest| self.chat.is_open() && *newest > self.read)?;
-        self.read = newest;
+        self.read =
+            self.chat.newest().filter(|_| self.chat.is_open()).map_or(self.read, |newest| self.read.max(newest));
+        if self.seat.is_none() || self.kept_else == (self.read, self.audio_only, self.keys_off) {
+            return None;
+        }
         self.room.clone().and_then(|room| self.save_seat(room))
     }
 

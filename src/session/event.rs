@@ -23,6 +23,12 @@ pub struct Keepsake {
     /// Messages up to here were read.
     #[serde(default)]
     pub read: Offset,
+    /// The person went on with sound alone.
+    #[serde(default)]
+    pub audio_only: bool,
+    /// They had switched the single-key shortcuts off.
+    #[serde(default)]
+    pub keys_off: bool,
 }
 
 /// A message that was written and is not known to be stored.

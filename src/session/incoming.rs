@@ -158,6 +158,7 @@ impl Session {
 
     pub(super) fn save_seat(&mut self, room: RoomId) -> Option<Effect> {
         self.kept_wish = self.media.wanted();
+        self.kept_else = (self.read, self.audio_only, self.keys_off);
         let seat = self.seat.as_ref()?;
         let keepsake = Keepsake {
             token: seat.token.clone(),
@@ -165,6 +166,8 @@ impl Session {
             media: self.media.wanted(),
             claim: self.claim,
             read: self.read,
+            audio_only: self.audio_only,
+            keys_off: self.keys_off,
         };
         Some(Effect::SaveSeat(room, keepsake))
     }

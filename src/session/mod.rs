@@ -89,6 +89,7 @@ pub struct Session {
     /// What the server was last told of our devices, and what this tab remembers of the person's wish.
     told: MediaState,
     kept_wish: MediaState,
+    kept_else: (Offset, bool, bool),
     /// The person goes on with sound alone.
     audio_only: bool,
     /// The browser has put the page aside.
@@ -137,6 +138,7 @@ impl Session {
             now: Millis::ZERO,
             told: MediaState::default(),
             kept_wish: MediaState::default(),
+            kept_else: (Offset::default(), false, false),
             audio_only: false,
             frozen: false,
             plain: false,
@@ -285,6 +287,7 @@ impl Session {
             self.media.set_wanted(kept.media);
             self.kept_token = Some(kept.token);
             (self.claim, self.read) = (kept.claim, kept.read);
+            (self.audio_only, self.keys_off) = (kept.audio_only, kept.keys_off);
             join = true;
         } else if self.hasty.is_none() && !self.name.is_empty() {
             match Name::new(&self.name) {
