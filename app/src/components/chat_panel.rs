@@ -13,8 +13,6 @@ use leptos::prelude::*;
 const COUNTER_FROM: usize = 500;
 /// Pixels from the end of the log within which new messages are followed.
 const NEAR_END_PX: i32 = 48;
-/// Messages kept in a panel that is closed: all of them are put there when it opens.
-const LINES_UNSEEN: usize = 100;
 
 /// Beside the stage, or over it on a narrow screen.
 #[component]
@@ -72,11 +70,7 @@ pub(crate) fn ChatPanel() -> impl IntoView {
         });
         (open, first, mine)
     });
-    let rows = move || {
-        let chat = chat.get();
-        let from = if open.get() { 0 } else { chat.len().saturating_sub(LINES_UNSEEN) };
-        with_days(&chat[from..], call.offset_min)
-    };
+    let rows = move || with_days(&chat.read(), call.offset_min);
     view! {
         <aside class="chat" id="chat" aria-label="Chat panel" hidden=move || !open.get()>
             <div class="chat-head">
