@@ -15,6 +15,10 @@ impl Limits {
     pub const NAME_CHARS: usize = 40;
     /// Characters of a chat message.
     pub const CHAT_CHARS: usize = 4_000;
+    /// Marks that may stand on one letter of a name or a message; more of them would cover what stands around it.
+    pub const MARKS_IN_A_ROW: usize = 8;
+    /// Links shown in one message; further addresses stay text.
+    pub const LINKS_A_MESSAGE: usize = 20;
     /// Bytes of a session description inside a signal.
     pub const SDP_BYTES: usize = 40 * 1024;
     /// Bytes of a candidate line or a media id inside a signal.
@@ -190,6 +194,8 @@ impl Limits {
     pub const NOTICES: usize = 4;
     /// How long a passing notice stays.
     pub const NOTICE_MS: u64 = 6_000;
+    /// How long a notice stays that somebody must act on.
+    pub const NOTICE_TO_READ_MS: u64 = 30_000;
     /// People on screen from which on the active speaker comes first.
     pub const CROWDED_FROM: usize = 5;
 

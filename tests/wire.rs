@@ -207,7 +207,8 @@ fn what_is_out_of_bounds_is_refused() {
     for bad in [
         chat(""),
         chat(&"x".repeat(Limits::CHAT_CHARS + 1)),
-        chat("a\u{0}b"),
+        chat("\u{0}"),
+        chat("\u{200B}"),
         r#"{"ping":{"n":-1}}"#.into(),
         r#"{"ping":{"n":18446744073709551616}}"#.into(),
         r#"{"ping":{"n":1,"more":2}}"#.into(),
@@ -220,6 +221,28 @@ fn what_is_out_of_bounds_is_refused() {
     ] {
         assert!(decode::<ClientMsg>(&bad).is_err(), "{}", &bad[..bad.len().min(80)]);
     }
+}
+
+#[test]
+fn escapes_in_pairs_are_read_as_any_json_writer_may_write_them() {
+    let line = format!(r#"{{"chat":{{"id":"{}","body":"\ud83d\ude00 \u0041 \\ud83d"}}}}"#, id());
+    let body = Body::new("😀 A \\ud83d").expect("valid");
+    assert_eq!(decode::<ClientMsg>(&line), Ok(ClientMsg::Chat { id: id(), body }));
+    let half = format!(r#"{{"chat":{{"id":"{}","body":"\ud83d"}}}}"#, id());
+    assert!(decode::<ClientMsg>(&half).is_err(), "half a pair is no character");
+}
+
+#[test]
+fn what_an_older_program_stored_stays_readable() {
+    let entry = |name: &str, body: &str| {
+        format!(r#"{{"chat":{{"id":"{}","peer":"0000000000000001","name":"{name}","body":"{body}","at":1}}}}"#, id())
+    };
+    let read = |text: &str| match decode::<Entry>(text) {
+        Ok(Entry::Chat { name, body, .. }) => (String::from(name), String::from(body)),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(read(&entry("Ana\u{200E}", "hello")), ("Ana".into(), "hello".into()));
+    assert_eq!(read(&entry("\u{200B}", "\u{3164}")), ("?".into(), "?".into()));
 }
 
 proptest! {

@@ -9,7 +9,7 @@ use crate::outbox::Outbox;
 use crate::pc::{self, Connections, Operation, configuration};
 use crate::screen::Screen;
 use crate::socket::Socket;
-use crate::{storage, ways};
+use crate::{bar, storage, ways};
 use holdfast::RoomId;
 use holdfast::session::{Effect, Event, Intent};
 use holdfast::view::MediaKind;
@@ -141,6 +141,7 @@ impl Browser {
                 }
             }
             Effect::CopyLink(room) => wasm_bindgen_futures::spawn_local(copy_link(room, self.inbox.clone())),
+            Effect::TidyAddress(room) => bar::tidy(&room),
         }
     }
 
@@ -183,16 +184,16 @@ impl Browser {
 }
 
 async fn copy_link(room: RoomId, inbox: Inbox) {
+    let link = bar::link(&room);
     let copied = async {
         let window = web_sys::window()?;
-        let origin = window.location().origin().ok()?;
         if !crate::js::has(&window.navigator(), "clipboard") {
             return None;
         }
         let clipboard = window.navigator().clipboard();
-        let copied = clipboard.unchecked_ref::<ClipboardExt>().write_text(&format!("{origin}/r/{room}")).ok()?;
+        let copied = clipboard.unchecked_ref::<ClipboardExt>().write_text(&link).ok()?;
         JsFuture::from(copied).await.ok()
     };
     let copied = copied.await.is_some();
-    inbox.intend(Intent::LinkCopied(copied));
+    inbox.intend(if copied { Intent::LinkCopied } else { Intent::LinkNotCopied(link) });
 }

@@ -5,7 +5,7 @@ use holdfast::peer::RtcEvent;
 use holdfast::session::{Event, Keepsake, MediaEvent, SocketEvent, Unsent};
 use holdfast::view::MediaKind;
 use holdfast::wire::{Body, CloseCode, MediaState, Name, Token};
-use holdfast::{ChatId, PcEpoch, PeerId, SocketEpoch};
+use holdfast::{ChatId, Offset, PcEpoch, PeerId, SocketEpoch};
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
 
 wasm_bindgen_test_configure!(run_in_browser);
@@ -26,7 +26,15 @@ fn the_clock_tells_unix_time_and_never_runs_backwards() {
 fn a_seat_is_remembered_in_this_tab_until_it_is_forgotten() {
     let room = "storage-room".parse().expect("valid");
     let token = Token::new("seat.1.mac").expect("valid");
-    let kept = Keepsake { token, name: "Ana".into(), media: MediaState { audio: true, video: false }, claim: 3 };
+    let kept = Keepsake {
+        token,
+        name: "Ana".into(),
+        media: MediaState { audio: true, video: false },
+        claim: 3,
+        read: Offset::default(),
+        audio_only: false,
+        keys_off: true,
+    };
     testing::save_seat(&room, &kept);
     assert_eq!(testing::recall(&room, String::new(), false).keepsake, Some(kept));
     testing::forget_seat(&room);

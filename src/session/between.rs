@@ -220,7 +220,8 @@ impl Session {
 
     fn heard_from_page(&mut self, from: PeerId, shadow: ChatId, body: &Body, at: Millis) {
         let Some(name) = self.people.get(&from).map(|person| person.name.clone()) else { return };
-        if self.chat.heard(from, shadow, name, body, at) {
+        let author = self.author(from, name);
+        if self.chat.heard(from, shadow, author, body, at) {
             self.chat.count_unread();
             self.announce_chat(shadow);
         }

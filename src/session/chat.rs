@@ -1,36 +1,24 @@
 //! The chat: what is stored comes from the log, what is not waits in the outbox, and nothing stands twice.
 
+use super::Session;
 use super::history::Past;
+use super::outgoing::{Waiting, WaitingState};
 use super::pace::Pace;
-use super::{Effect, Session, Unsent};
 use crate::id::{ChatId, Offset, PeerId};
 use crate::limits::Limits;
-use crate::outbox::{Full, Outbox};
+use crate::outbox::Outbox;
 use crate::time::Millis;
-use crate::view::{ChatLine, Phase};
-use crate::wire::{Body, ClientMsg, Name, Refusal, TextError};
+use crate::view::ChatLine;
+use crate::wire::{Body, Name};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// A message on its way to the log.
-#[derive(Debug)]
-struct Waiting {
-    body: Body,
-    name: Name,
-    at: Millis,
-    state: WaitingState,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum WaitingState {
-    /// Being written down in the browser, until then at the latest.
-    Keeping(Millis),
-    /// May be sent.
-    Kept,
-    /// On its way to the log.
-    Sent,
-    /// Refused for good.
-    Failed,
+/// Who wrote a message.
+#[derive(Clone, Debug)]
+pub(super) struct Author {
+    pub(super) name: Name,
+    pub(super) number: usize,
+    pub(super) mine: bool,
 }
 
 /// The chat as this page knows it.
@@ -40,19 +28,19 @@ pub(super) struct Chat {
     pub(super) offsets: BTreeMap<ChatId, Offset>,
     /// Messages to keep; more once the person has read back.
     pub(super) kept: usize,
-    outbox: Outbox<ChatId, Waiting>,
+    pub(super) outbox: Outbox<ChatId, Waiting>,
     /// What other pages told of messages that are not stored yet, oldest first, each with its author's seat.
     heard: Vec<(PeerId, ChatLine)>,
     /// Messages that were read this way: they are no news when they are stored.
     read_before: BTreeSet<(ChatId, PeerId)>,
     /// The shadows of the newest stored messages: whoever still tells of them is late.
     stored_shadows: BTreeSet<ChatId>,
-    pace: Pace,
+    pub(super) pace: Pace,
     pub(super) past: Past,
     /// From here on nothing is missing; an own message that was stored long ago may stand before it.
     pub(super) floor: Offset,
     /// A message was refused because the log is away.
-    store_away: bool,
+    pub(super) store_away: bool,
     shown: Arc<Vec<ChatLine>>,
     open: bool,
     unread: usize,
@@ -112,96 +100,24 @@ impl Chat {
         self.store_away = false;
     }
 
-    /// Takes over what pages that are gone could not send.
-    pub(super) fn restore(&mut self, unsent: Vec<Unsent>) {
-        for Unsent { id, body, name, at } in unsent {
-            // Past the limit the rest stays written down for the next page.
-            if self.outbox.push(id, Waiting { body, name, at, state: WaitingState::Kept }).is_err() {
-                break;
-            }
-        }
-        self.refresh();
-    }
-
     pub(super) const fn toggle(&mut self) {
         (self.open, self.unread) = (!self.open, 0);
+    }
+
+    /// Whoever comes again begins anew.
+    pub(super) const fn forget_unread(&mut self) {
+        self.unread = 0;
+    }
+
+    /// The newest message that is stored.
+    pub(super) fn newest(&self) -> Option<Offset> {
+        self.stored.keys().next_back().copied()
     }
 
     pub(super) const fn count_unread(&mut self) {
         if !self.open {
             self.unread += 1;
         }
-    }
-
-    fn write(&mut self, message: &Unsent, keep_until: Millis) -> Result<(), Full> {
-        let Unsent { id, body, name, at } = message.clone();
-        self.outbox.push(id, Waiting { body, name, at, state: WaitingState::Keeping(keep_until) })?;
-        self.refresh();
-        Ok(())
-    }
-
-    /// Nothing counts as being on its way any more: it is sent again, in order.
-    fn take_back(&mut self) {
-        for (_, message) in self.outbox.pending_mut() {
-            if message.state == WaitingState::Sent {
-                message.state = WaitingState::Kept;
-            }
-        }
-    }
-
-    /// A new socket.
-    pub(super) fn start_over(&mut self) {
-        self.pace.start_over();
-        self.take_back();
-    }
-
-    /// The server has a message of ours.
-    fn answered(&mut self, now: Millis, id: ChatId) -> Option<Waiting> {
-        let message = self.outbox.ack(id)?;
-        let others = self.outbox.pending().any(|(_, message)| message.state == WaitingState::Sent);
-        self.pace.answered(now, others);
-        Some(message)
-    }
-
-    /// The server refused a message for now; what was refused along with another is no news.
-    fn refused(&mut self, now: Millis, id: ChatId) {
-        if self.outbox.get_mut(id).is_some_and(|message| message.state == WaitingState::Sent) {
-            self.pace.refused(now);
-            self.take_back();
-        }
-    }
-
-    /// What goes out now, in order.
-    fn take_due(&mut self, now: Millis) -> Vec<(ChatId, Body)> {
-        if self.outbox.is_empty() {
-            return vec![];
-        }
-        if self.pace.is_lost(now) {
-            self.take_back();
-        }
-        let (mut due, mut under_way, mut bytes) = (vec![], 0, 0);
-        for (id, message) in self.outbox.pending_mut() {
-            match message.state {
-                WaitingState::Failed => continue,
-                WaitingState::Keeping(until) if now < until => break, // In order: what is behind it waits too.
-                WaitingState::Sent => {}
-                // A browser that cannot write down does not stop the message.
-                WaitingState::Keeping(_) | WaitingState::Kept if self.pace.may_send(now, under_way, bytes) => {
-                    message.state = WaitingState::Sent;
-                    due.push((*id, message.body.clone()));
-                }
-                WaitingState::Keeping(_) | WaitingState::Kept => break,
-            }
-            under_way += 1;
-            bytes += message.body.as_str().len();
-        }
-        due
-    }
-
-    fn set_state(&mut self, id: ChatId, state: WaitingState) -> bool {
-        let found = self.outbox.get_mut(id).map(|message| message.state = state).is_some();
-        self.refresh();
-        found
     }
 
     /// An operator deleted it.
@@ -215,17 +131,19 @@ impl Chat {
 
     /// A message is in the log; says whether it is new to this page.
     pub(super) fn stored(&mut self, now: Millis, offset: Offset, said: Said) -> bool {
-        let Said { id, author, name, mine, body, at } = said;
+        let Said { id, from, author, body, at } = said;
         let was_mine = self.answered(now, id).is_some();
         if self.offsets.contains_key(&id) {
             return false;
         }
+        let Author { name, number, mine } = author;
         let mine = mine || was_mine;
         let shadow = id.shadow();
         self.heard.retain(|(_, line)| line.id != shadow);
         remember(&mut self.stored_shadows, shadow);
-        let news = !self.read_before.contains(&(shadow, author));
-        let line = ChatLine { id, name, mine, text: Arc::from(body.as_str()), at, offset: Some(offset), failed: false };
+        let news = !self.read_before.contains(&(shadow, from));
+        let text = Arc::from(body.as_str());
+        let line = ChatLine { id, name, number, mine, text, at, offset: Some(offset), failed: false };
         self.stored.insert(offset, line);
         self.offsets.insert(id, offset);
         while self.stored.len() > self.kept {
@@ -240,7 +158,7 @@ impl Chat {
     }
 
     /// Another page tells of a message of its own that is not stored yet; says whether it is new to this page.
-    pub(super) fn heard(&mut self, from: PeerId, shadow: ChatId, name: Name, body: &Body, at: Millis) -> bool {
+    pub(super) fn heard(&mut self, from: PeerId, shadow: ChatId, author: Author, body: &Body, at: Millis) -> bool {
         let known = self.heard.iter().any(|(author, line)| *author == from && line.id == shadow);
         if known || self.stored_shadows.contains(&shadow) {
             return false;
@@ -249,9 +167,10 @@ impl Chat {
             self.heard.remove(0);
         }
         remember(&mut self.read_before, (shadow, from));
+        let Author { name, number, .. } = author;
         let id = shadow;
         let text = Arc::from(body.as_str());
-        self.heard.push((from, ChatLine { id, name, mine: false, text, at, offset: None, failed: false }));
+        self.heard.push((from, ChatLine { id, name, number, mine: false, text, at, offset: None, failed: false }));
         self.refresh();
         true
     }
@@ -260,25 +179,6 @@ impl Chat {
     pub(super) fn keep_heard(&mut self, from: PeerId, waiting: &[ChatId]) {
         self.heard.retain(|(author, line)| *author != from || waiting.contains(&line.id));
         self.refresh();
-    }
-
-    /// Whether a message of ours waits under an id that the log has for other words.
-    fn is_taken(&self, id: ChatId, body: &Body) -> bool {
-        self.outbox.pending().any(|(waiting, message)| *waiting == id && message.body != *body)
-    }
-
-    /// Messages of ours that are not stored.
-    pub(super) fn waiting_ids(&self) -> Vec<ChatId> {
-        self.outbox.pending().map(|(id, _)| *id).collect()
-    }
-
-    /// Those of them that may be sent.
-    pub(super) fn sendable(&self) -> Vec<(ChatId, Body, Millis)> {
-        let ready = self
-            .outbox
-            .pending()
-            .filter(|(_, message)| matches!(message.state, WaitingState::Kept | WaitingState::Sent));
-        ready.map(|(id, message)| (*id, message.body.clone(), message.at)).collect()
     }
 
     pub(super) fn line(&self, id: ChatId) -> Option<&ChatLine> {
@@ -290,7 +190,7 @@ impl Chat {
     pub(super) fn acknowledged(&mut self, now: Millis, id: ChatId, offset: Offset) {
         if let Some(Waiting { body, name, at, .. }) = self.answered(now, id) {
             let text = Arc::from(body.as_str());
-            let line = ChatLine { id, name, mine: true, text, at, offset: Some(offset), failed: false };
+            let line = ChatLine { id, name, number: 1, mine: true, text, at, offset: Some(offset), failed: false };
             self.stored.insert(offset, line);
             self.offsets.insert(id, offset);
             self.refresh();
@@ -309,6 +209,7 @@ impl Chat {
         let waiting = self.outbox.pending().map(|(id, message)| ChatLine {
             id: *id,
             name: message.name.clone(),
+            number: 1,
             mine: true,
             text: Arc::from(message.body.as_str()),
             at: message.at,
@@ -324,10 +225,9 @@ impl Chat {
 #[derive(Clone, Debug)]
 pub(super) struct Said {
     pub(super) id: ChatId,
-    pub(super) author: PeerId,
-    pub(super) name: Name,
-    /// Written from the seat this page has.
-    pub(super) mine: bool,
+    /// The seat it was written from.
+    pub(super) from: PeerId,
+    pub(super) author: Author,
     pub(super) body: Body,
     pub(super) at: Millis,
 }
@@ -341,125 +241,10 @@ fn remember<K: Ord>(known: &mut BTreeSet<K>, key: K) {
 }
 
 impl Session {
-    pub(super) fn say(&mut self, now: Millis, text: &str) -> Vec<Effect> {
-        if self.phase != Phase::InCall {
-            return vec![];
-        }
-        match Body::new(text) {
-            Ok(body) => self.write_down(now, body),
-            Err(TextError::Empty) => vec![],
-            Err(TextError::TooLong) => self.notify(now, "That is too long: a message has up to 4,000 characters."),
-            Err(TextError::Character) => self.notify(now, "The message has a character that cannot be sent."),
-        }
-    }
-
-    /// First into the browser's memory, then to the server: what was written survives a crash of the page.
-    fn write_down(&mut self, now: Millis, body: Body) -> Vec<Effect> {
-        let Some(room) = self.room.clone() else { return vec![] };
-        let name = Name::new(&self.name).expect("whoever is in the call has a valid name");
-        let message = Unsent { id: ChatId::mint(self.server_time(now), &mut self.secrets), body, name, at: now };
-        match self.chat.write(&message, now.plus(Limits::KEEP_WITHIN_MS)) {
-            Ok(()) => vec![Effect::KeepChat(room, message)],
-            Err(Full) => self.notify(now, "Too many messages wait to be sent. Please wait for the connection."),
-        }
-    }
-
-    /// A message id tells the server's time, however wrong this computer's clock is.
-    pub(super) fn server_time(&self, now: Millis) -> Millis {
-        Millis::from_unix(now.as_unix().saturating_add_signed(self.server_ahead_ms))
-    }
-
-    /// A message is written down: it may go out, after those before it.
-    pub(super) fn kept(&mut self, id: ChatId) -> Vec<Effect> {
-        let waits = self.chat.outbox.get_mut(id).filter(|message| matches!(message.state, WaitingState::Keeping(_)));
-        let Some(message) = waits else { return vec![] };
-        message.state = WaitingState::Kept;
-        let mut ready = vec![];
-        for (other, message) in self.chat.outbox.pending() {
-            match message.state {
-                WaitingState::Keeping(_) if ready.is_empty() => return vec![], // It goes first, and takes this one along.
-                WaitingState::Keeping(_) => break,
-                WaitingState::Kept if *other == id || !ready.is_empty() => ready.push(*other),
-                WaitingState::Kept | WaitingState::Sent | WaitingState::Failed => {} // Passed on before.
-            }
-        }
-        if self.can_store() { vec![] } else { self.pass_chat_to_all(&ready) }
-    }
-
-    /// Sends what waits, as far as the server can take it. The server stores each id once.
-    pub(super) fn send_due(&mut self, now: Millis) -> Vec<Effect> {
-        if self.phase != Phase::InCall || !self.link.is_online() {
-            return vec![];
-        }
-        let due = self.chat.take_due(now);
-        due.into_iter().flat_map(|(id, body)| self.send(&ClientMsg::Chat { id, body })).collect()
-    }
-
-    /// The log has this message. Ours, if it waits under the same id with other words, is not stored: it is written down
-    /// again under another id and goes on waiting in its place.
-    pub(super) fn logged(&mut self, now: Millis, offset: Offset, said: Said) -> (bool, Vec<Effect>) {
-        let mut effects = vec![];
-        if self.chat.is_taken(said.id, &said.body) {
-            let id = ChatId::mint(self.server_time(now), &mut self.secrets);
-            self.chat.outbox.rename(said.id, id);
-            let (room, renamed) = (self.room.clone(), self.chat.outbox.get_mut(id));
-            if let (Some(room), Some(message)) = (room, renamed) {
-                message.state = WaitingState::Keeping(now.plus(Limits::KEEP_WITHIN_MS));
-                let Waiting { body, name, at, .. } = &*message;
-                let unsent = Unsent { id, body: body.clone(), name: name.clone(), at: *at };
-                effects.extend([Effect::KeepChat(room, unsent), Effect::DropChat(said.id)]);
-            }
-        }
-        (self.chat.stored(now, offset, said), effects)
-    }
-
-    pub(super) fn say_again(&mut self, now: Millis, id: ChatId) -> Vec<Effect> {
-        let failed = self.chat.outbox.get_mut(id).is_some_and(|message| message.state == WaitingState::Failed);
-        let Some(message) = failed.then(|| self.chat.outbox.ack(id)).flatten() else { return vec![] };
-        let mut effects = self.write_down(now, message.body);
-        effects.push(Effect::DropChat(id));
-        effects.extend(self.take_back());
-        effects
-    }
-
-    pub(super) fn unsay(&mut self, id: ChatId) -> Vec<Effect> {
-        let failed = self.chat.outbox.get_mut(id).is_some_and(|message| message.state == WaitingState::Failed);
-        if !failed {
-            return vec![];
-        }
-        let _ = self.chat.outbox.ack(id);
-        self.chat.refresh();
-        let mut effects = vec![Effect::DropChat(id)];
-        effects.extend(self.take_back());
-        effects
-    }
-
-    pub(super) fn refused(&mut self, now: Millis, code: Refusal, about: Option<ChatId>) -> Vec<Effect> {
-        match (code, about) {
-            (Refusal::LogAway | Refusal::Busy | Refusal::TooFast, Some(id)) => {
-                self.chat.refused(now, id);
-                if code == Refusal::LogAway && !std::mem::replace(&mut self.chat.store_away, true) {
-                    self.announce("Messages will be saved when the server is back.");
-                    return self.pass_chat_to_all(&self.chat.waiting_ids());
-                }
-                vec![]
-            }
-            (Refusal::IdTaken | Refusal::BadId, Some(id)) => {
-                if self.chat.set_state(id, WaitingState::Failed) {
-                    self.announce("A message could not be sent. You can try again.");
-                }
-                vec![]
-            }
-            (Refusal::HistoryAway, _) => self.history_refused(now),
-            (Refusal::NoSeat | Refusal::Seated | Refusal::ShowsAddress, _)
-            | (Refusal::LogAway | Refusal::Busy | Refusal::TooFast | Refusal::IdTaken | Refusal::BadId, None) => vec![],
-        }
-    }
-
     pub(super) fn announce_chat(&mut self, id: ChatId) {
         if let Some(line) = self.chat.line(id) {
             let excerpt: String = line.text.chars().take(200).collect();
-            let sentence = format!("{}: {excerpt}", line.name.as_str());
+            let sentence = format!("{}: {excerpt}", line.author());
             self.announce(&sentence);
         }
     }

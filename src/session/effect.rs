@@ -79,6 +79,8 @@ pub enum Effect {
     DropChat(ChatId),
     /// Copy this text.
     CopyText(String),
-    /// Copy the room's link and report with [`super::Intent::LinkCopied`].
+    /// Copy the room's link and report with [`super::Intent::LinkCopied`] or [`super::Intent::LinkNotCopied`].
     CopyLink(RoomId),
+    /// Show the room's link as the page's address: what came with the link of this person is not for the others.
+    TidyAddress(RoomId),
 }

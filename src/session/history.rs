@@ -119,6 +119,8 @@ impl Session {
             self.chat.past = Past::None;
             return self.notify(now, "That is as far back as this page can show.");
         }
+        // Whoever reads back keeps what they load, also when something new is said.
+        self.chat.kept = Limits::CHAT_KEPT_BACK;
         self.ask_history(now, self.chat.floor)
     }
 
@@ -143,8 +145,8 @@ impl Session {
             messages.into_iter().rev().take(room_for).filter(|past| past.offset < before)
         {
             if let Entry::Chat { id, peer, name, body, at } = entry {
-                let mine = self.seat.as_ref().is_some_and(|seat| seat.peer == peer);
-                let (_, again) = self.logged(now, offset, Said { id, author: peer, name, mine, body, at });
+                let author = self.author(peer, name);
+                let (_, again) = self.logged(now, offset, Said { id, from: peer, author, body, at });
                 effects.extend(again);
             }
         }

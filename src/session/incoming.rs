@@ -39,6 +39,7 @@ impl Session {
                 if from.epoch != self.log.epoch || from.seq > self.log.seq {
                     self.log = from; // Behind a `welcome` the head it told stays: what follows is history.
                     self.history = from.seq;
+                    self.read = self.read.max(from);
                 }
                 self.inbox = Inbox::after(from.seq);
                 self.asked_range = false;
@@ -105,6 +106,9 @@ impl Session {
         if self.inbox.last() == 0 || welcome.head.epoch != self.log.epoch {
             self.history = welcome.head.seq;
         }
+        if welcome.head.epoch != self.read.epoch {
+            self.read = welcome.head; // What was said before one came is not unread.
+        }
         let log_is_other = welcome.from.epoch != self.log.epoch || welcome.from.seq > self.inbox.last();
         if !first && log_is_other {
             // What was read of the old one no longer joins what follows.
@@ -124,7 +128,10 @@ impl Session {
         if self.seat.as_ref().map(|seat| &seat.ice) != old_ice.as_ref() {
             effects.extend(self.configure_all(now));
         }
-        effects.extend(self.save_seat(room));
+        effects.extend(self.save_seat(room.clone()));
+        if first {
+            effects.push(Effect::TidyAddress(room)); // From now on a reload finds the seat, and needs no name in the address.
+        }
         effects.extend(self.meet(now, welcome.now, welcome.roster));
         effects.extend(self.resend_everything(now));
         if self.media.state() != self.told {
@@ -149,12 +156,16 @@ impl Session {
 
     pub(super) fn save_seat(&mut self, room: RoomId) -> Option<Effect> {
         self.kept_wish = self.media.wanted();
+        self.kept_else = (self.read, self.audio_only, self.keys_off);
         let seat = self.seat.as_ref()?;
         let keepsake = Keepsake {
             token: seat.token.clone(),
             name: self.name.clone(),
             media: self.media.wanted(),
             claim: self.claim,
+            read: self.read,
+            audio_only: self.audio_only,
+            keys_off: self.keys_off,
         };
         Some(Effect::SaveSeat(room, keepsake))
     }

@@ -12,10 +12,13 @@ mod incoming;
 mod keys;
 mod linking;
 mod media;
+mod names;
+mod outgoing;
 mod pace;
 mod people;
 mod pictures;
 mod receipt;
+mod stay;
 
 pub use debug::Fault;
 pub use effect::{Capture, Effect};
@@ -32,7 +35,7 @@ use crate::secret::Secrets;
 use crate::speech::Speech;
 use crate::time::Millis;
 use crate::view::{CallView, LobbyView, Notice, Phase, Receipt};
-use crate::wire::{ClientMsg, CloseCode, IceServer, MediaState, Name, PeerMsg, Token};
+use crate::wire::{CloseCode, IceServer, MediaState, Name, Token};
 use chat::Chat;
 use check::Check;
 use debug::Debug as DebugLog;
@@ -72,6 +75,8 @@ pub struct Session {
     asked_range: bool,
     /// Entries up to here were in the log before this page came: not unread, not news.
     history: u64,
+    /// The newest message that was read, by this page or the one before it.
+    read: Offset,
     /// When a seat that was asked for must have come.
     seat_by: Option<Millis>,
     people: BTreeMap<PeerId, Person>,
@@ -83,7 +88,6 @@ pub struct Session {
     announcement: (u64, String),
     help_open: bool,
     keys_off: bool,
-    utc_offset_min: i32,
     rng: Rng,
     secrets: Secrets,
     /// When the last event was.
@@ -91,6 +95,7 @@ pub struct Session {
     /// What the server was last told of our devices, and what this tab remembers of the person's wish.
     told: MediaState,
     kept_wish: MediaState,
+    kept_else: (Offset, bool, bool),
     /// The person goes on with sound alone.
     audio_only: bool,
     /// The browser has put the page aside.
@@ -124,6 +129,7 @@ impl Session {
             inbox: Inbox::default(),
             asked_range: false,
             history: 0,
+            read: Offset::default(),
             seat_by: None,
             people: BTreeMap::new(),
             media: Media::default(),
@@ -134,12 +140,12 @@ impl Session {
             announcement: (0, String::new()),
             help_open: false,
             keys_off: false,
-            utc_offset_min: 0,
             rng,
             secrets: Secrets::new(secret),
             now: Millis::ZERO,
             told: MediaState::default(),
             kept_wish: MediaState::default(),
+            kept_else: (Offset::default(), false, false),
             audio_only: false,
             frozen: false,
             plain: false,
@@ -161,6 +167,7 @@ impl Session {
         let mut effects = self.apply(now, event);
         effects.extend(self.send_due(now));
         effects.extend(self.pause_unseen(now));
+        effects.extend(self.note_read());
         self.note_changes(now);
         effects
     }
@@ -252,7 +259,6 @@ impl Session {
             unread: self.chat.unread(),
             help_open: self.help_open,
             keys_off: self.keys_off,
-            utc_offset_min: self.utc_offset_min,
             devices: self.media.devices(),
             notices: self.notices.clone(),
             announcement: self.announcement.clone(),
@@ -274,37 +280,6 @@ impl Session {
     #[must_use]
     pub fn unacked_signals(&self) -> usize {
         self.people.values().map(|person| person.peer.unacked()).max().unwrap_or(0)
-    }
-
-    fn entered(&mut self, now: Millis, room: RoomId, entrance: Entrance) -> Vec<Effect> {
-        self.room = Some(room);
-        (self.name, self.utc_offset_min) = (entrance.name, entrance.utc_offset_min);
-        self.media.set_barred(entrance.barred);
-        self.chat.restore(entrance.unsent);
-        self.plain = entrance.plain;
-        self.debug = entrance.debug.then(DebugLog::default);
-        if self.plain {
-            self.link.be_plain();
-        }
-        let mut join = entrance.join && Name::new(&self.name).is_ok();
-        if let Some(kept) = entrance.keepsake {
-            // A reload comes back without a click, to the same seat, with what was switched off still off.
-            self.name = kept.name;
-            self.media.set_wanted(kept.media);
-            self.kept_token = Some(kept.token);
-            self.claim = kept.claim;
-            join = true;
-        }
-        let mut effects = vec![];
-        if let Some(name) = self.hasty.take() {
-            self.name = name.as_str().to_owned();
-            effects.push(Effect::SaveName(self.name.clone()));
-            join = true;
-        }
-        self.phase = if join { Phase::Joining } else { Phase::Lobby };
-        effects.extend(self.media.start());
-        effects.extend(self.link(now, LinkEvent::Start));
-        effects
     }
 
     fn intent(&mut self, now: Millis, intent: Intent) -> Vec<Effect> {
@@ -352,8 +327,10 @@ impl Session {
                 vec![]
             }
             Intent::CopyLink => self.room.clone().map(Effect::CopyLink).into_iter().collect(),
-            Intent::LinkCopied(true) => self.notify(now, "Link copied. Send it to the people you want to meet."),
-            Intent::LinkCopied(false) => self.notify(now, "Copy the address from the address bar and send it."),
+            Intent::LinkCopied => self.notify(now, "Link copied. Send it to the people you want to meet."),
+            Intent::LinkNotCopied(link) => {
+                self.notify_for(now, Limits::NOTICE_TO_READ_MS, &format!("Copy this link and send it: {link}"))
+            }
             Intent::TileShown(who) => vec![Effect::Attach(who)],
             Intent::TryNow => self.link(now, LinkEvent::TryNow),
             Intent::ToggleAudioOnly => self.toggle_audio_only(now),
@@ -369,56 +346,6 @@ impl Session {
     /// Whether a camera or microphone has any business running.
     pub(super) const fn wants_devices(&self) -> bool {
         self.room.is_some() && matches!(self.phase, Phase::Lobby | Phase::Joining | Phase::InCall)
-    }
-
-    fn join(&mut self, now: Millis, name: &str) -> Vec<Effect> {
-        let Ok(name) = Name::new(name) else {
-            return self.notify(now, "Please enter a name of 1 to 40 characters.");
-        };
-        if self.room.is_none() {
-            self.hasty = Some(name); // The page still looks up what it kept.
-            return vec![];
-        }
-        if matches!(self.phase, Phase::Joining | Phase::InCall) {
-            return vec![];
-        }
-        self.name = name.as_str().to_owned();
-        let again = matches!(self.phase, Phase::Left | Phase::Ended(_));
-        self.phase = Phase::Joining;
-        let mut effects = vec![Effect::SaveName(self.name.clone())];
-        if again {
-            effects.extend(self.media.start());
-        }
-        match self.link.state() {
-            LinkState::Online { .. } => effects.extend(self.greet(now)),
-            LinkState::Idle | LinkState::Stopped(_) => effects.extend(self.link(now, LinkEvent::Start)),
-            // The first message on the socket that is being opened will ask for the seat.
-            LinkState::Opening { .. } | LinkState::Greeting { .. } => {}
-            LinkState::Waiting { .. } => effects.extend(self.link(now, LinkEvent::TryNow)),
-        }
-        effects
-    }
-
-    fn leave(&mut self, now: Millis) -> Vec<Effect> {
-        let mut effects = self.send(&ClientMsg::Leave);
-        effects.extend(self.tell_unreached_pages(&PeerMsg::Leave));
-        effects.extend(self.end(now, Phase::Left));
-        self.announce("You left the call.");
-        effects
-    }
-
-    /// Ends the call on this page: devices are freed, connections and the seat are dropped.
-    fn end(&mut self, now: Millis, phase: Phase) -> Vec<Effect> {
-        self.settle(now);
-        let mut effects = self.drop_people();
-        effects.extend(self.link(now, LinkEvent::Stop));
-        effects.extend(self.media.stop());
-        effects.extend(self.room.clone().map(Effect::ForgetSeat));
-        (self.phase, self.seat, self.kept_token, self.lobby) = (phase, None, None, None);
-        self.seat_by = None;
-        (self.log, self.inbox, self.greeted_for_seat) = (Offset::default(), Inbox::default(), false);
-        self.chat.forget_stored();
-        effects
     }
 
     fn tick(&mut self, now: Millis) -> Vec<Effect> {
@@ -443,8 +370,12 @@ impl Session {
 
     /// Shows a sentence for a moment and reads it to screen readers.
     fn notify(&mut self, now: Millis, text: &str) -> Vec<Effect> {
+        self.notify_for(now, Limits::NOTICE_MS, text)
+    }
+
+    fn notify_for(&mut self, now: Millis, ms: u64, text: &str) -> Vec<Effect> {
         self.announce(text);
-        let until = now.plus(Limits::NOTICE_MS);
+        let until = now.plus(ms);
         if self.notices.len() >= Limits::NOTICES {
             self.notices.remove(0);
         }

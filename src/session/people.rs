@@ -19,6 +19,7 @@ use crate::wire::{ClientMsg, Entry, LeaveReason, MediaState, Name, PeerMsg, Seat
 #[derive(Debug)]
 pub(super) struct Person {
     pub(super) name: Name,
+    pub(super) number: usize,
     pub(super) media: MediaState,
     pub(super) here: bool,
     pub(super) joined: Offset,
@@ -93,6 +94,7 @@ impl Session {
             peer.hide_addresses();
         }
         let Seat { name, media, here, joined, .. } = seat;
+        let number = self.free_number(&name);
         for event in [
             RecoveryEvent::Relays(self.has_relay()),
             RecoveryEvent::Expect(media.audio || media.video, media.video && !self.audio_only),
@@ -101,8 +103,10 @@ impl Session {
             debug_assert!(nothing.is_empty(), "there is no connection yet");
         }
         let (voice, channel, pictures) = (Speech::default(), Channel::new(now, &mut self.secrets), Pictures::default());
-        self.people
-            .insert(seat.peer, Person { name, media, here, joined, voice, peer, channel, pictures, gone: false });
+        self.people.insert(
+            seat.peer,
+            Person { name, number, media, here, joined, voice, peer, channel, pictures, gone: false },
+        );
         true
     }
 
@@ -189,10 +193,14 @@ impl Session {
             Entry::Left { peer, joined, reason, .. } if is_news => self.somebody_left(now, peer, joined, reason),
             Entry::Joined { .. } | Entry::Left { .. } => vec![],
             Entry::Chat { id, peer, name, body, at } => {
-                let mine = self.seat.as_ref().is_some_and(|seat| seat.peer == peer);
-                let (heard, mut effects) = self.logged(now, offset, Said { id, author: peer, name, mine, body, at });
-                if heard && offset.seq > self.history && !mine {
+                let author = self.author(peer, name);
+                let mine = author.mine;
+                let (news, mut effects) = self.logged(now, offset, Said { id, from: peer, author, body, at });
+                let heard = news && !mine;
+                if heard && offset > self.read {
                     self.chat.count_unread();
+                }
+                if heard && offset.seq > self.history {
                     self.announce_chat(id);
                 }
                 if mine {
@@ -224,18 +232,18 @@ impl Session {
             known.joined = seat.joined;
             return vec![];
         }
-        let mut effects = vec![];
-        let text = format!("{} joined.", seat.name.as_str());
+        let peer = seat.peer;
         // They call us: whoever comes later offers.
-        if self.add(now, base, seat) {
-            effects.extend(self.notify(now, &text));
+        if !self.add(now, base, seat) {
+            return vec![];
         }
-        effects
+        let text = self.people.get(&peer).map(|person| format!("{} joined.", person.shown())).unwrap_or_default();
+        self.notify(now, &text)
     }
 
     fn somebody_left(&mut self, now: Millis, peer: PeerId, joined: Offset, reason: LeaveReason) -> Vec<Effect> {
         let Some(person) = self.people.get(&peer).filter(|person| person.joined == joined) else { return vec![] };
-        let name = person.name.as_str();
+        let name = person.shown();
         let text = match reason {
             LeaveReason::Left => format!("{name} left."),
             LeaveReason::Lost => format!("{name} is gone: their connection did not come back."),
@@ -251,7 +259,7 @@ impl Session {
         if std::mem::replace(&mut person.here, here) == here {
             return vec![];
         }
-        let name = person.name.as_str().to_owned();
+        let name = person.shown();
         if here {
             // What waited for them goes out now instead of at the next deadline.
             let again = person.peer.resend(now);
@@ -362,6 +370,7 @@ impl Session {
             .map(|(n, (peer, person))| TileView {
                 peer: *peer,
                 name: person.name.clone(),
+                number: person.number,
                 audio: person.media.audio,
                 video: person.media.video,
                 speaking: person.voice.is_speaking() && person.media.audio,

@@ -259,16 +259,7 @@ impl Driver {
                     let shared = self.shared.lock().expect("no panic");
                     (shared.keepsake.clone(), shared.disk.clone())
                 };
-                let entrance = Entrance {
-                    name,
-                    join,
-                    keepsake,
-                    unsent,
-                    utc_offset_min: 0,
-                    debug: false,
-                    plain: false,
-                    barred: None,
-                };
+                let entrance = Entrance { name, join, keepsake, unsent, debug: false, plain: false, barred: None };
                 let _ = self.events.send(Event::Entered(room, entrance));
             }
             Effect::OpenSocket(epoch) => self.open(epoch),
