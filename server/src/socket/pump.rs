@@ -4,11 +4,11 @@ use super::outlet::{Out, Outlet};
 use crate::clock;
 use crate::rooms::{Mailbox, ToRoom};
 use crate::state::App;
-use crate::throttle::ConnectPermit;
+use crate::throttle::Permit;
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket};
 use holdfast::bucket::Bucket;
 use holdfast::room::{Claim, RoomEvent};
-use holdfast::wire::{ClientMsg, CloseCode, Hello, PROTOCOL_VERSION, ServerMsg, decode, encode};
+use holdfast::wire::{ClientMsg, CloseCode, Hello, PROTOCOL_VERSION, Refusal, ServerMsg, decode, encode};
 use holdfast::{ConnId, Limits, PeerId, RoomId};
 use rand::RngCore;
 use std::net::IpAddr;
@@ -44,7 +44,7 @@ struct Pump {
 }
 
 /// Serves one socket until it ends. `_permit` gives its place back.
-pub(super) async fn run(ws: WebSocket, app: App, address: IpAddr, host: Arc<str>, _permit: ConnectPermit) {
+pub(super) async fn run(ws: WebSocket, app: App, address: IpAddr, host: Arc<str>, _permit: Permit) {
     let conn = app.rooms.next_conn();
     let messages = Bucket::new(clock::now(), Limits::MESSAGE_BURST, Limits::MESSAGES_PER_S);
     let mut pump = Pump { ws, app, conn, address, host, outlet: Outlet::default(), messages, room: None };
@@ -138,6 +138,14 @@ impl Pump {
             return Err(end(CloseCode::TooFast));
         }
         let msg: ClientMsg = decode(text).map_err(|_| end(CloseCode::Malformed))?;
+        if let ClientMsg::Chat { id, .. } = &msg
+            && let Some((room, _)) = &self.room
+            && !self.app.throttle.store(self.address, room, u32::try_from(text.len()).unwrap_or(u32::MAX))
+        {
+            let refused = ServerMsg::Refused { code: Refusal::TooFast, about: Some(*id) };
+            self.outlet.send(encode(&refused).into());
+            return Ok(());
+        }
         let event = match msg {
             ClientMsg::Check { version } => {
                 check_version(version)?;
