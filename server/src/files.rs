@@ -21,9 +21,12 @@ struct Kept {
     bytes: Bytes,
 }
 
-/// The files that were asked for, by path and encoding.
+/// Path and encoding.
+type Key = (String, Option<HeaderValue>);
+
+/// The files that were asked for.
 #[derive(Clone, Default)]
-pub struct Shelf(Arc<Mutex<HashMap<(String, Option<HeaderValue>), Kept>>>);
+pub struct Shelf(Arc<Mutex<HashMap<Key, Kept>>>);
 
 /// Answers with the whole file: who asked for a part gets all of it, which HTTP allows.
 pub async fn from_memory(State(shelf): State<Shelf>, mut request: Request, next: Next) -> Response {

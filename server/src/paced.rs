@@ -13,10 +13,10 @@ use tokio::time::{Instant, Sleep, sleep_until};
 const PATIENCE: Duration = Duration::from_secs(10);
 /// A reader that is slower than this in the long run uses the patience up. 32 kbit/s.
 const SLOWEST_BYTES_PER_S: u32 = 4_096;
-/// What a connection may send us at once: everything a page may have waiting after an outage.
-const READ_BURST_BYTES: u32 = 4 * 1024 * 1024;
+/// What a connection may send us at once: more than a page may have waiting after an outage.
+const READ_BURST_BYTES: u32 = 16 * 1024 * 1024;
 /// What it may send us in the long run. Frames cost time even if they carry nothing.
-const READ_BYTES_PER_S: u32 = 512 * 1024;
+const READ_BYTES_PER_S: u32 = 1024 * 1024;
 
 /// Says that a connection became a socket, whose slow readers have limits of their own.
 #[derive(Clone, Debug, Default)]
@@ -232,7 +232,7 @@ mod tests {
         let burst = read_for(Duration::from_millis(1)).await;
         let later = read_for(Duration::from_secs(20)).await - burst;
         flood.abort();
-        assert!((4_000_000..4_500_000).contains(&burst), "{burst}");
-        assert!((10_000_000..11_000_000).contains(&later), "{later} in 20 s");
+        assert!((16_700_000..17_000_000).contains(&burst), "{burst}");
+        assert!((20_000_000..22_000_000).contains(&later), "{later} in 20 s");
     }
 }
