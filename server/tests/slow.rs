@@ -156,3 +156,47 @@ async fn a_body_that_trickles_in_is_given_up() {
     trickle.abort();
     assert!(ended.is_ok(), "the connection is open after {ENDED_BY:?}");
 }
+
+struct Program(std::process::Child);
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_few_files_two_addresses_do_not_take_them_all() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    std::fs::create_dir_all(dir.path().join("site/pkg")).expect("made");
+    std::fs::write(dir.path().join("site/pkg/large.wasm"), vec![7; FILE_BYTES]).expect("written");
+    let to = SocketAddr::from(([127, 0, 0, 1], support::stores::free_port()));
+    let log = std::fs::File::create(dir.path().join("log")).expect("made");
+    // The soft limit is less than the hard one, as it usually is.
+    let child = std::process::Command::new("sh")
+        .args(["-c", "ulimit -Hn 300; ulimit -Sn 100; exec \"$0\"", env!("CARGO_BIN_EXE_holdfast")])
+        .env("HOLDFAST_ADDR", to.to_string())
+        .env("HOLDFAST_DATA_DIR", dir.path().join("data"))
+        .env("HOLDFAST_SITE_DIR", dir.path().join("site"))
+        .env("TURN_EMBEDDED", "false")
+        .stdout(std::process::Stdio::null())
+        .stderr(log)
+        .spawn();
+    let _program = Program(child.expect("it starts"));
+    support::answers(to).await;
+    let mut readers = vec![];
+    for n in 0..400_u16 {
+        let mut tcp = narrow(if n < 300 { 21 } else { 22 }, to).await;
+        let _ = tcp.write_all(&get("/pkg/large.wasm").repeat(12)).await;
+        readers.push(tcp);
+    }
+    for _ in 0..12 {
+        let took = health(23, to).await.expect("somebody else has an answer");
+        assert!(took < Duration::from_secs(4), "{took:?}");
+        sleep(Duration::from_millis(250)).await;
+    }
+    let log = std::fs::read_to_string(dir.path().join("log")).expect("readable");
+    let errors = log.lines().filter(|line| line.contains("ERROR")).count();
+    assert!(errors <= 3, "{errors} errors in the log:\n{}", log.lines().take(5).collect::<Vec<_>>().join("\n"));
+}
