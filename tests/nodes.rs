@@ -333,3 +333,22 @@ fn no_token_opens_a_seat_that_was_left() {
         .collect();
     assert_eq!(peers, [PeerId::from_bits(99)]);
 }
+
+#[test]
+fn what_may_not_be_stored_yet_is_not_overtaken() {
+    let mut room = seated();
+    let mut rng = Rng::new(3);
+    let [first, second] = std::array::from_fn(|_| ChatId::mint(at(5), &mut rng));
+    let say = |id| RoomEvent::Message {
+        conn: conn(1),
+        msg: ClientMsg::Chat { id, body: Body::new("words").expect("valid") },
+    };
+    let refused = room.handle(at(10), RoomEvent::TooMuch { conn: conn(1), id: first });
+    let is = |effects: &[RoomEffect], id: ChatId, code: Refusal| {
+        effects.contains(&RoomEffect::Send { to: vec![conn(1)], msg: ServerMsg::Refused { code, about: Some(id) } })
+    };
+    assert!(is(&refused, first, Refusal::TooFast));
+    let early = room.handle(at(11), say(second));
+    assert!(is(&early, second, Refusal::Busy) && appends(&early).is_empty(), "it waits for the first");
+    assert_eq!(appends(&room.handle(at(20), say(first))).len(), 1);
+}

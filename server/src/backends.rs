@@ -12,6 +12,7 @@ use crate::queue::embedded::EmbeddedQueue;
 use crate::redis::Redis;
 use crate::redis::log::RedisLog;
 use crate::redis::queue::RedisQueue;
+use crate::rooms::quiet::Quiet;
 use crate::store::Store;
 use crate::{archive, log, queue};
 use anyhow::Context;
@@ -34,6 +35,8 @@ pub struct Backends {
     pub queue: Arc<dyn Queue>,
     /// The archive.
     pub archive: Arc<dyn Archive>,
+    /// Where nobody said anything.
+    pub quiet: Arc<Quiet>,
     /// Redis, where it keeps log and queue.
     pub redis: Option<Redis>,
     /// MongoDB, where it is the archive.
@@ -74,6 +77,7 @@ impl Backends {
             log: Arc::new(EmbeddedLog::new(store.clone())),
             queue: Arc::new(EmbeddedQueue::new(store.clone())),
             archive: Arc::new(EmbeddedArchive::new(store.clone())),
+            quiet: Arc::default(),
             redis: None,
             mongo: None,
             registered: watch::channel(Registered::Yes).1,
@@ -123,6 +127,7 @@ impl Backends {
             log: Arc::new(RedisLog::start(&redis, config.redis_wait, stop)),
             queue: Arc::new(RedisQueue::new(&redis, consumer())),
             archive: Arc::new(mongo.clone()),
+            quiet: Arc::default(),
             redis: Some(redis),
             mongo: Some(mongo),
             registered: watch::channel(Registered::Unknown).1,

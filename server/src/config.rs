@@ -1,6 +1,7 @@
 //! The server's configuration: one struct from flags and environment, checked at start.
 
 use crate::origin::Origins;
+use crate::proxied::Networks;
 use clap::Parser;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::ops::RangeInclusive;
@@ -26,9 +27,13 @@ pub struct Config {
     #[arg(long, env = "HOLDFAST_ORIGINS", default_value = "", value_parser = Origins::parse)]
     pub origins: Origins,
 
-    /// Addresses of proxies whose X-Forwarded-For is believed, separated by commas.
-    #[arg(long, env = "HOLDFAST_TRUSTED_PROXIES", value_delimiter = ',')]
-    pub trusted_proxies: Vec<IpAddr>,
+    /// Proxies whose X-Forwarded-For is believed: addresses and networks (10.0.0.0/8), separated by commas.
+    #[arg(long, env = "HOLDFAST_TRUSTED_PROXIES", default_value = "", value_parser = Networks::parse)]
+    pub trusted_proxies: Networks,
+
+    /// These proxies begin each connection with a header of the PROXY protocol, version 2.
+    #[arg(long, env = "HOLDFAST_PROXY_PROTOCOL", default_value_t = false, action = clap::ArgAction::Set)]
+    pub proxy_protocol: bool,
 
     /// Key for seat tokens, at least 32 characters. Empty: made once and kept in the data folder.
     #[arg(long, env = "HOLDFAST_SECRET", default_value = "", hide_env_values = true)]
@@ -37,6 +42,10 @@ pub struct Config {
     /// How long a seat's token opens the seat again, in hours.
     #[arg(long, env = "HOLDFAST_SEAT_HOURS", default_value_t = 24, value_parser = clap::value_parser!(u64).range(1..=720))]
     pub seat_hours: u64,
+
+    /// Connections one address may have open that are no sockets (yet): files, pages, requests.
+    #[arg(long, env = "HOLDFAST_CONNECTIONS_PER_ADDRESS", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub connections_per_address: u32,
 
     /// Sockets one address may have open.
     #[arg(long, env = "HOLDFAST_SOCKETS_PER_ADDRESS", default_value_t = 20_000)]
@@ -53,6 +62,10 @@ pub struct Config {
     /// API requests one address may make a second in the long run; five times as many in one burst.
     #[arg(long, env = "HOLDFAST_REQUESTS_PER_S", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub requests_per_s: u32,
+
+    /// Bytes of messages one address may have stored a second in the long run, and one room; sixteen times as many in one burst.
+    #[arg(long, env = "HOLDFAST_STORED_BYTES_PER_S", default_value_t = 65_536, value_parser = clap::value_parser!(u32).range(1_024..=100_000_000))]
+    pub stored_bytes_per_s: u32,
 
     /// What to log: error, warn, info, debug, trace, or a tracing filter.
     #[arg(long, env = "HOLDFAST_LOG", default_value = "info")]
@@ -191,6 +204,9 @@ impl Config {
         if !self.admin_token.is_empty() && self.admin_token.len() < 16 {
             return Err("HOLDFAST_ADMIN_TOKEN has fewer than 16 characters".into());
         }
+        if self.proxy_protocol && self.trusted_proxies == Networks::default() {
+            return Err("HOLDFAST_PROXY_PROTOCOL needs HOLDFAST_TRUSTED_PROXIES: only these are believed".into());
+        }
         if self.redis_prefix.is_empty() || self.redis_prefix.contains(['{', '}', ' ']) {
             return Err("HOLDFAST_REDIS_PREFIX is empty or has a brace or a space".into());
         }
@@ -250,6 +266,8 @@ mod tests {
         assert_eq!(short.validate(), Err("HOLDFAST_SECRET has fewer than 32 characters".into()));
         let relay = parse(&["--turn-urls", "turn:r.example"]).expect("parses");
         assert!(relay.validate().is_err_and(|text| text.contains("TURN_SECRET")));
+        let headers = parse(&["--proxy-protocol", "true"]).expect("parses");
+        assert!(headers.validate().is_err_and(|text| text.contains("HOLDFAST_TRUSTED_PROXIES")));
         let six = parse(&["--turn-addr6", "[::]:3478"]).expect("parses");
         assert!(six.validate().is_err_and(|text| text.contains("TURN_PUBLIC_IP6")));
         let every = parse(&["--addr", "[::]:3000"]).expect("parses");

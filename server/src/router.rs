@@ -1,12 +1,13 @@
 //! Every route of the server, as a table of contents.
 
 use crate::api::{self, problem::Problem};
+use crate::files::{Shelf, from_memory};
 use crate::pages::{self, security_headers};
 use crate::state::App;
 use crate::{admin_page, health, metrics, socket};
 use axum::Router;
 use axum::http::{HeaderValue, StatusCode, header};
-use axum::middleware::{from_fn, map_response};
+use axum::middleware::{from_fn, from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
 use std::time::Duration;
@@ -23,14 +24,17 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 /// The router of the whole server.
 pub fn router(app: &App) -> Router {
     let (site, hashed) = (app.config.site_dir.clone(), app.leptos.hash_files);
+    let kept = || from_fn_with_state(Shelf::default(), from_memory);
     let pkg = Router::new()
         .fallback_service(ServeDir::new(site.join("pkg")).precompressed_br().precompressed_gzip())
+        .layer(kept())
         .layer(map_response(move |response| pkg_headers(response, hashed)));
     let files = ServeDir::new(site)
         .append_index_html_on_directories(false)
         .precompressed_br()
         .precompressed_gzip()
         .fallback(get(pages::show).with_state(app.clone()));
+    let files = Router::new().fallback_service(files).layer(kept());
     Router::new()
         .route("/new", post(pages::start_call))
         .route("/join", get(pages::join_call))

@@ -93,7 +93,7 @@ impl Running {
         });
         let app = App(Arc::new(Shared {
             leptos: pages::options(&config, addr),
-            throttle: Throttle::new(&config),
+            throttle: Throttle::new(&config, serve::raise_open_files()),
             rooms: rooms.clone(),
             backends: backends.clone(),
             bus: bus.clone(),
@@ -119,7 +119,7 @@ impl Running {
         };
         helpers.spawn(sweep::run(backends, keep, end.clone()));
         let router = router::router(&app);
-        let task = tokio::spawn(serve::serve(listener, router, stop, app.sockets.clone()));
+        let task = tokio::spawn(serve::serve(listener, router, app.clone()));
         Ok(Self { addr, app, task, helpers, end })
     }
 

@@ -1,13 +1,28 @@
-//! Accepts connections: a long backlog, no Nagle, a deadline for request headers, and a drain that ends.
+//! Accepts connections: a long backlog, no Nagle, deadlines for headers and slow readers, few for one address, and a
+//! drain that ends.
 
+use crate::api::problem::Problem;
+use crate::paced::{Paced, Upgraded};
+use crate::proxied;
+use crate::state::App;
+use crate::throttle::Permit;
 use axum::Router;
+use axum::body::Body;
 use axum::extract::ConnectInfo;
-use axum::http::Request;
+use axum::http::{Request, Response, StatusCode};
+use axum::response::IntoResponse;
 use hyper::body::Incoming;
+use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use std::net::SocketAddr;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use socket2::SockRef;
+use std::convert::Infallible;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpSocket};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::Service;
@@ -20,52 +35,165 @@ const HEADERS_WITHIN: Duration = Duration::from_secs(8);
 const HEADER_BYTES: usize = 16 * 1024;
 /// How long a drain may take before what is left is cut.
 const DRAIN_WITHIN: Duration = Duration::from_secs(8);
+/// What the system keeps of what a reader has not asked for yet. Without a bound it is 4 MB for each that is slow.
+const UNSENT_BYTES: u32 = 64 * 1024;
+/// How long a connection waits for a place while its address has too many.
+const PLACE_WITHIN: Duration = Duration::from_secs(2);
+/// A failing accept is tried again after this long, and told of this often.
+const ACCEPT_AGAIN: Duration = Duration::from_millis(50);
+const ACCEPT_TOLD_EVERY: Duration = Duration::from_secs(10);
 
 /// Listens on an address.
 ///
 /// # Errors
 /// When it is taken or not ours.
-pub fn listen(addr: SocketAddr) -> std::io::Result<TcpListener> {
+pub fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
     let socket = if addr.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     socket.set_reuseaddr(true)?;
+    // What is accepted inherits it.
+    SockRef::from(&socket).set_tcp_notsent_lowat(UNSENT_BYTES)?;
     socket.bind(addr)?;
     socket.listen(BACKLOG)
 }
 
-/// Serves until `stop`, then waits for what is under way, sockets included.
-pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToken, sockets: TaskTracker) {
-    let mut http = hyper::server::conn::http1::Builder::new();
+/// Lets this process open as many files as the system allows it; how many these are. Each connection is one.
+pub fn raise_open_files() -> u64 {
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap_or((1_024, 1_024));
+    match setrlimit(Resource::RLIMIT_NOFILE, hard, hard) {
+        Ok(()) => hard,
+        Err(_) => soft,
+    }
+}
+
+/// Serves until the server stops, then waits for what is under way, sockets included.
+pub async fn serve(listener: TcpListener, router: Router, app: App) {
+    let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEADERS_WITHIN).max_buf_size(HEADER_BYTES);
-    let connections = TaskTracker::new();
+    let (stop, connections) = (app.stop.clone(), TaskTracker::new());
+    let mut failures = Failures::default();
     loop {
         let accepted = tokio::select! {
             () = stop.cancelled() => break,
             accepted = listener.accept() => accepted,
         };
-        let Ok((tcp, peer)) = accepted else {
-            // Out of file descriptors, most likely: waiting lets some be given back.
-            tokio::time::sleep(Duration::from_millis(50)).await;
-            continue;
-        };
-        let _ = tcp.set_nodelay(true);
-        let (http, router, stop) = (http.clone(), router.clone(), stop.clone());
-        connections.spawn(async move {
-            let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
-                request.extensions_mut().insert(ConnectInfo(peer));
-                router.clone().call(request)
-            });
-            let mut connection = std::pin::pin!(http.serve_connection(TokioIo::new(tcp), service).with_upgrades());
-            tokio::select! {
-                _ = connection.as_mut() => {}
-                () = stop.cancelled() => {
-                    connection.as_mut().graceful_shutdown();
-                    let _ = connection.await;
-                }
+        match accepted {
+            Ok((tcp, peer)) => {
+                let one = Connection { app: app.clone(), peer, place: Mutex::default(), upgraded: Upgraded::default() };
+                connections.spawn(one.serve(tcp, http.clone(), router.clone(), stop.clone()));
             }
-        });
+            Err(error) => {
+                failures.tell(&error);
+                // Out of files, most likely: waiting lets some be given back.
+                tokio::time::sleep(ACCEPT_AGAIN).await;
+            }
+        }
     }
     drop(listener);
     connections.close();
-    sockets.close();
-    let _ = tokio::time::timeout(DRAIN_WITHIN, async { tokio::join!(connections.wait(), sockets.wait()) }).await;
+    app.sockets.close();
+    let _ = tokio::time::timeout(DRAIN_WITHIN, async { tokio::join!(connections.wait(), app.sockets.wait()) }).await;
+}
+
+/// Failed accepts, of which the log hears now and then: there are many once the files are used up.
+#[derive(Default)]
+struct Failures {
+    untold: u64,
+    told: Option<Instant>,
+}
+
+impl Failures {
+    fn tell(&mut self, error: &io::Error) {
+        metrics::counter!("holdfast_accepts_failed_total").increment(1);
+        self.untold += 1;
+        if self.told.is_none_or(|told| told.elapsed() >= ACCEPT_TOLD_EVERY) {
+            tracing::error!(%error, failed = self.untold, "connections cannot be accepted");
+            (self.untold, self.told) = (0, Some(Instant::now()));
+        }
+    }
+}
+
+/// One connection.
+struct Connection {
+    app: App,
+    /// Whose it is: the proxy's unless a PROXY header says another.
+    peer: SocketAddr,
+    /// Its place among those of its address, or of whom the proxy asked for last.
+    place: Mutex<Option<(IpAddr, Permit)>>,
+    upgraded: Upgraded,
+}
+
+impl Connection {
+    async fn serve(mut self, mut tcp: TcpStream, http: http1::Builder, router: Router, stop: CancellationToken) {
+        let throttle = self.app.throttle.clone();
+        if self.app.config.proxy_protocol && throttle.trusts(self.peer.ip()) {
+            match proxied::source(&mut tcp).await {
+                Ok(source) => self.peer = source.unwrap_or(self.peer),
+                Err(error) => {
+                    tracing::debug!(peer = %self.peer, %error, "no PROXY header");
+                    return;
+                }
+            }
+        }
+        // What a proxy brings is counted by whom it asks for, which only its requests say.
+        if !throttle.trusts(self.peer.ip()) && !self.found_place().await {
+            metrics::counter!("holdfast_connections_refused_total").increment(1);
+            return;
+        }
+        let _ = tcp.set_nodelay(true);
+        let io = Paced::new(tcp, self.upgraded.clone(), |tcp| {
+            // Closed at once: the system would go on offering the reader what waits.
+            let _ = tcp.set_zero_linger();
+        });
+        let one = Arc::new(self);
+        let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
+            let (one, mut router) = (Arc::clone(&one), router.clone());
+            request.extensions_mut().insert(ConnectInfo(one.peer));
+            async move { Ok::<_, Infallible>(one.answer(request, &mut router).await) }
+        });
+        let mut connection = std::pin::pin!(http.serve_connection(TokioIo::new(io), service).with_upgrades());
+        tokio::select! {
+            _ = connection.as_mut() => {}
+            () = stop.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                let _ = connection.await;
+            }
+        }
+    }
+
+    /// Waits a little for a place: many pages of one office may come back at once.
+    async fn found_place(&self) -> bool {
+        let until = Instant::now() + PLACE_WITHIN;
+        loop {
+            if self.take_place(self.peer.ip()) {
+                return true;
+            }
+            if Instant::now() >= until || !self.app.throttle.may_wait() {
+                return false;
+            }
+            tokio::time::sleep(ACCEPT_AGAIN).await;
+        }
+    }
+
+    fn take_place(&self, address: IpAddr) -> bool {
+        let mut place = self.place.lock().expect("no holder of this lock can panic");
+        if place.as_ref().is_none_or(|(known, _)| *known != address) {
+            *place = None;
+            *place = self.app.throttle.connection(address).map(|permit| (address, permit));
+        }
+        place.is_some()
+    }
+
+    async fn answer(&self, request: Request<Incoming>, router: &mut Router) -> Response<Body> {
+        let forwarded = self.app.throttle.forwarded(self.peer.ip(), request.headers());
+        if forwarded.is_some_and(|address| !self.take_place(address)) {
+            return Problem::TooManyRequests.into_response();
+        }
+        let Ok(answer) = router.call(request).await;
+        if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
+            self.upgraded.set();
+            // A socket has a place of its own.
+            *self.place.lock().expect("no holder of this lock can panic") = None;
+        }
+        answer
+    }
 }

@@ -11,6 +11,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use stun::agent::TransactionId;
 use stun::message::{BINDING_REQUEST, Message};
+use support::TestServer;
 use support::raw::{Raw, SPECIAL};
 use support::stores::free_port;
 use tokio_rustls::rustls::RootCertStore;
@@ -169,6 +170,31 @@ async fn the_shipped_coturn_takes_current_credentials_and_keeps_its_quota() {
         assert_eq!(raw.allocate(PROTO_UDP).await, if n < 32 { 200 } else { 486 }, "allocation {n}");
         held.push(raw);
     }
+}
+
+/// Whoever only tries the relay shares one quota, so that a relay for calls is left.
+#[tokio::test]
+async fn all_checks_together_leave_the_shipped_coturn_to_the_calls() {
+    let Some(coturn) = Coturn::start().await else { return };
+    let server = TestServer::start_with(|config| {
+        config.turn.embedded = false;
+        config.turn.urls = vec![format!("turn:127.0.0.1:{}?transport=udp", coturn.port)];
+        config.turn.secret = SECRET.into();
+    })
+    .await;
+    let mut held = vec![];
+    let mut got = 0;
+    for _ in 0..40 {
+        // Each check brings a credential of its own.
+        let ice = server.running.app.relay.servers_to_try("");
+        let part = |text: &Option<String>| text.clone().expect("a credential");
+        let mut raw = coturn.raw(&part(&ice[0].username), &part(&ice[0].credential)).await;
+        got += usize::from(raw.allocate(PROTO_UDP).await == 200);
+        held.push(raw);
+    }
+    assert_eq!(got, 32);
+    let (user, password) = seat(300);
+    assert_eq!(coturn.raw(&user, &password).await.allocate(PROTO_UDP).await, 200, "a call is not concerned");
 }
 
 #[tokio::test]

@@ -116,6 +116,98 @@ async fn a_seat_has_its_quota_and_no_more() {
     assert_eq!(again.allocate(PROTO_UDP).await, 200, "what was given back can be had again");
 }
 
+/// A client at 127.0.0.`host` with what these servers say of the relay.
+async fn raw_from(server: &TestServer, host: u8, ice: &[IceServer]) -> Raw {
+    let relay = ice.iter().find(|server| server.urls[0].starts_with("turn:")).expect("a relay");
+    let part = |text: &Option<String>| text.clone().expect("a credential");
+    let at = server.running.app.relay.embedded().expect("the relay runs");
+    Raw::from(SocketAddr::from(([127, 0, 0, host], 0)), at, &part(&relay.username), &part(&relay.credential)).await
+}
+
+#[tokio::test]
+async fn four_addresses_cannot_take_the_relay() {
+    let server = TestServer::start().await;
+    let relay = &server.running.app.relay;
+    let mut held = vec![];
+    let mut take = async |host: u8| {
+        let mut got = 0;
+        for seat in 0..6_u8 {
+            let peer = holdfast::PeerId::from_bits(u64::from(host) << 8 | u64::from(seat));
+            let ice = relay.ice_servers(&room("many"), peer, "");
+            for _ in 0..24 {
+                let mut raw = raw_from(&server, host, &ice).await;
+                if raw.allocate(PROTO_UDP).await != 200 {
+                    break;
+                }
+                got += 1;
+                held.push(raw);
+            }
+        }
+        got
+    };
+    let first: Vec<i32> = [take(31).await, take(32).await, take(33).await, take(34).await].to_vec();
+    assert!(first[..2].iter().all(|got| *got > 100), "while there is enough, who needs many has them: {first:?}");
+    assert!(first[2..].iter().all(|got| *got <= 32), "over half is in use: {first:?}");
+    let mut others = vec![];
+    for host in 41..49 {
+        others.push(take(host).await);
+    }
+    assert!(others.iter().all(|got| *got >= 2), "who holds none has a share: {others:?}");
+}
+
+#[tokio::test]
+async fn who_only_tries_the_relay_has_little_of_it() {
+    let server = TestServer::start().await;
+    let relay = &server.running.app.relay;
+    let mut held = vec![];
+    for n in 0..3 {
+        // Each check brings a credential of its own.
+        let mut raw = raw_from(&server, 51, &relay.servers_to_try("")).await;
+        assert_eq!(raw.allocate(PROTO_UDP).await, if n < 2 { 200 } else { 486 }, "check {n} of one address");
+        held.push(raw);
+    }
+    let mut got = 2;
+    for host in 52..92 {
+        let mut raw = raw_from(&server, host, &relay.servers_to_try("")).await;
+        got += usize::from(raw.allocate(PROTO_UDP).await == 200);
+        held.push(raw);
+    }
+    assert_eq!(got, 32, "all checks together");
+    let ice = relay.ice_servers(&room("call"), holdfast::PeerId::from_bits(1), "");
+    assert_eq!(raw_from(&server, 51, &ice).await.allocate(PROTO_UDP).await, 200, "a call is not concerned");
+    assert_eq!(held[0].refresh(0).await, 200);
+    let mut again = raw_from(&server, 51, &relay.servers_to_try("")).await;
+    assert_eq!(again.allocate(PROTO_UDP).await, 200, "what was given back");
+}
+
+#[tokio::test]
+async fn a_source_that_proves_nothing_is_answered_so_often_and_no_more() {
+    let server = TestServer::start().await;
+    let at = server.running.app.relay.embedded().expect("the relay runs");
+    let stranger = Raw::from("127.0.0.61:0".parse().expect("valid"), at, "", "").await;
+    let mut ask = Message::new();
+    ask.build(&[Box::new(TransactionId::new()), Box::new(BINDING_REQUEST)]).expect("fits");
+    let allocate = [[0, 3, 0, 0].as_slice(), &ask.raw[4..20]].concat(); // Without any attribute: answered by a challenge.
+    let mut answers = 0;
+    let mut buf = [0; 512];
+    for n in 0..4_000 {
+        stranger.socket.send(if n % 2 == 0 { &ask.raw } else { &allocate }).await.expect("sent");
+        if n % 20 == 19 {
+            tokio::task::yield_now().await;
+            while timeout(Duration::from_millis(2), stranger.socket.recv(&mut buf)).await.is_ok() {
+                answers += 1;
+            }
+        }
+    }
+    while timeout(Duration::from_millis(300), stranger.socket.recv(&mut buf)).await.is_ok() {
+        answers += 1;
+    }
+    assert!((500..2_500).contains(&answers), "{answers} answers to 4,000 requests");
+    let other = Raw::from("127.0.0.62:0".parse().expect("valid"), at, "", "").await;
+    other.socket.send(&ask.raw).await.expect("sent");
+    assert!(timeout(Duration::from_secs(2), other.socket.recv(&mut buf)).await.is_ok(), "another source is answered");
+}
+
 #[tokio::test]
 async fn an_allocation_relays_no_more_than_its_rate() {
     let server = TestServer::start_with(|config| config.turn.bytes_per_s = 10_000).await;

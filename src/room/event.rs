@@ -105,6 +105,13 @@ pub enum RoomEvent {
         /// What they said.
         msg: ClientMsg,
     },
+    /// Somebody says more than may be stored for their address or the room.
+    TooMuch {
+        /// Their socket.
+        conn: ConnId,
+        /// The message.
+        id: ChatId,
+    },
     /// A socket is closed.
     Closed {
         /// Which.

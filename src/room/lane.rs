@@ -88,6 +88,21 @@ impl Room {
         self.next_chat(now, conn).into_iter().collect()
     }
 
+    /// A message that may not be stored now. It keeps its place: nothing behind it goes before it comes again.
+    pub(super) fn chat_over_quota(&mut self, conn: ConnId, id: ChatId) -> Vec<RoomEffect> {
+        let Some(Role::Seated { lane, .. }) = self.conns.get_mut(&conn) else {
+            return vec![refuse(conn, Refusal::NoSeat, Some(id))];
+        };
+        lane.arrivals += 1;
+        let arrival = lane.arrivals;
+        if lane.has(id, arrival) {
+            return vec![]; // On its way already; it will be answered.
+        }
+        let _ = lane.is_early(id);
+        lane.expect(id, arrival);
+        vec![refuse(conn, Refusal::TooFast, Some(id))]
+    }
+
     /// Starts the next append of a socket, if none is under way.
     fn next_chat(&mut self, now: Millis, conn: ConnId) -> Option<RoomEffect> {
         let Some(Role::Seated { peer, lane, .. }) = self.conns.get_mut(&conn) else { return None };

@@ -227,6 +227,7 @@ impl Room {
             RoomEvent::Watch { conn } => self.watch(conn),
             RoomEvent::Hello { conn, hello, claim } => self.hello(now, conn, hello, claim),
             RoomEvent::Message { conn, msg } => self.message(now, conn, msg),
+            RoomEvent::TooMuch { conn, id } => self.chat_over_quota(conn, id),
             RoomEvent::Closed { conn } => self.closed(now, conn),
             RoomEvent::Folded { offset, entry } => self.fold(now, offset, &entry),
             RoomEvent::Appended { ticket, outcome } => self.appended(now, ticket, outcome),

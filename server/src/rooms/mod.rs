@@ -1,6 +1,7 @@
 //! The rooms this process has in memory: one task each, started by the first socket, ended when nobody is left.
 
 pub mod past;
+pub mod quiet;
 mod task;
 
 use crate::backends::Backends;

@@ -15,6 +15,9 @@ pub struct Page {
     pub more: bool,
 }
 
+/// Pages of the log that a question may read before it waits for its turn.
+const PAGES_AT_ONCE: usize = 4;
+
 /// Where the log began anew, what its earlier life told may still wait to be archived: then nobody can say yet what
 /// the archive will hold.
 async fn complete(backends: &Backends, state: LogState) -> Result<(), LogError> {
@@ -34,12 +37,22 @@ pub async fn before(backends: &Backends, room: &RoomId, before: Offset, limit: u
     let state = backends.log.state(room).await?;
     let mut newest_first: Vec<(Offset, Entry)> = vec![];
     let mut end = before.min(Offset { epoch: state.epoch, seq: state.head.saturating_add(1) });
+    let (mut pages, mut _turn) = (0, None);
     while end.epoch == state.epoch && end.seq > state.oldest + 1 && newest_first.len() <= limit {
+        if let Some((after, _)) = backends.quiet.around(room, Offset { seq: end.seq - 1, ..end }) {
+            end.seq = after.max(state.oldest) + 1;
+            continue;
+        }
+        if pages == PAGES_AT_ONCE {
+            _turn = backends.quiet.turn().await;
+        }
+        pages += 1;
         let start = Offset { seq: end.seq.saturating_sub(1 + Limits::PAGE_ENTRIES as u64).max(state.oldest), ..end };
         let page = backends.log.read(room, start, Limits::PAGE_ENTRIES).await?;
         if page.state.epoch != state.epoch || page.state.oldest > start.seq {
             return Err(LogError::Away); // It changed under us: asked again, the answer will fit.
         }
+        backends.quiet.learn(room, &page.entries);
         let chats = page.entries.into_iter().filter(|(at, entry)| *at < end && matches!(entry, Entry::Chat { .. }));
         newest_first.extend(chats.collect::<Vec<_>>().into_iter().rev());
         end = Offset { seq: start.seq + 1, ..end };
@@ -69,13 +82,23 @@ pub async fn after(backends: &Backends, room: &RoomId, after: Offset, limit: usi
         messages = backends.archive.after(room, at, state.start(), limit + 1).await?;
         at = state.start();
     }
+    let (mut pages, mut _turn) = (0, None);
     while messages.len() <= limit && at < state.head() {
+        if let Some((_, until)) = backends.quiet.around(room, Offset { seq: at.seq.saturating_add(1), ..at }) {
+            at.seq = until;
+            continue;
+        }
+        if pages == PAGES_AT_ONCE {
+            _turn = backends.quiet.turn().await;
+        }
+        pages += 1;
         let page = backends.log.read(room, at, Limits::PAGE_ENTRIES).await?;
         if page.state.epoch != state.epoch || page.state.oldest > at.seq {
             return Err(LogError::Away); // It changed under us: asked again, the answer will fit.
         }
         let Some((last, _)) = page.entries.last() else { break };
         at = *last;
+        backends.quiet.learn(room, &page.entries);
         messages.extend(page.entries.into_iter().filter(|(_, entry)| matches!(entry, Entry::Chat { .. })));
     }
     let more = messages.len() > limit;

@@ -205,7 +205,10 @@ fn refuse(event: ToRoom) {
 
 impl Task {
     fn handle(&mut self, event: RoomEvent) {
-        if let RoomEvent::Watch { conn } | RoomEvent::Hello { conn, .. } | RoomEvent::Message { conn, .. } = &event
+        if let RoomEvent::Watch { conn }
+        | RoomEvent::Hello { conn, .. }
+        | RoomEvent::Message { conn, .. }
+        | RoomEvent::TooMuch { conn, .. } = &event
             && !self.conns.contains_key(conn)
         {
             return; // Said before it heard that it is closed.

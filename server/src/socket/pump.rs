@@ -4,7 +4,7 @@ use super::outlet::{Out, Outlet};
 use crate::clock;
 use crate::rooms::{Mailbox, ToRoom};
 use crate::state::App;
-use crate::throttle::ConnectPermit;
+use crate::throttle::Permit;
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket};
 use holdfast::bucket::Bucket;
 use holdfast::room::{Claim, RoomEvent};
@@ -46,7 +46,7 @@ struct Pump {
 }
 
 /// Serves one socket until it ends. `_permit` gives its place back.
-pub(super) async fn run(ws: WebSocket, app: App, address: IpAddr, host: Arc<str>, _permit: ConnectPermit) {
+pub(super) async fn run(ws: WebSocket, app: App, address: IpAddr, host: Arc<str>, _permit: Permit) {
     let conn = app.rooms.next_conn();
     let messages = Bucket::new(clock::now(), Limits::MESSAGE_BURST, Limits::MESSAGES_PER_S);
     let acks = Bucket::new(clock::now(), Limits::ACK_BURST, Limits::ACKS_PER_S);
@@ -174,6 +174,8 @@ impl Pump {
                 let claim = self.claim(&hello);
                 RoomEvent::Hello { conn: self.conn, hello: Box::new(hello), claim }
             }
+            // The room refuses it, so that what comes behind it does not overtake it.
+            ClientMsg::Chat { id, .. } if !self.may_store(text.len()) => RoomEvent::TooMuch { conn: self.conn, id },
             ClientMsg::Chat { .. }
             | ClientMsg::Signal { .. }
             | ClientMsg::SignalAck { .. }
@@ -185,6 +187,12 @@ impl Pump {
         };
         let Some((_, room)) = &self.room else { return Err(end(CloseCode::OutOfOrder)) };
         room.send(ToRoom::Event(event)).await.map_err(|_| end(CloseCode::Internal))
+    }
+
+    /// Whether so many bytes may be stored for this address and this room now.
+    fn may_store(&self, len: usize) -> bool {
+        let bytes = u32::try_from(len).unwrap_or(u32::MAX);
+        self.room.as_ref().is_none_or(|(room, _)| self.app.throttle.store(self.address, room, bytes))
     }
 
     /// Enters a room. A socket has one room for its whole life.

@@ -8,6 +8,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use turn::auth::{AuthHandler, generate_auth_key};
 
+/// The owner of every credential that only serves to try a relay. One name for all, so that a relay which counts by
+/// name, as coturn does, bounds them together. No seat has the number nought.
+pub(super) const CHECK: &str = "check:0000000000000000";
+
 /// Makes and checks credentials.
 #[derive(Clone)]
 pub struct Credentials {

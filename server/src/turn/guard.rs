@@ -4,10 +4,13 @@
 //! a bad credential with 400. So challenges, refusals and quotas are ours, and only what passes goes on.
 
 use super::addresses::is_public;
+use super::answers::Answers;
 use super::credentials::{Credentials, hmac_sha1, owner};
+use super::shares;
 use crate::throttle::subscriber;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use holdfast::Millis;
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
@@ -35,11 +38,6 @@ use turn::proto::channum::ChannelNumber;
 /// A nonce is good for this long.
 const NONCE_S: u64 = 3_600;
 
-/// Allocations of everyone together: each is a socket, and the web server needs some too.
-const ALLOCATIONS: usize = 512;
-/// Allocations of one address: seats cost nothing, so their quota alone would bound nothing.
-const ALLOCATIONS_PER_ADDRESS: usize = 128;
-
 /// What to do with a datagram.
 pub(super) enum Verdict {
     /// Give it to the library; a request comes with the nonce it was made with.
@@ -60,11 +58,12 @@ pub(super) struct Guard {
     public: Vec<IpAddr>,
     ports: RangeInclusive<u16>,
     quota: usize,
+    answers: Answers,
 }
 
 impl Guard {
     pub(super) fn new(credentials: Credentials, public: Vec<IpAddr>, ports: RangeInclusive<u16>, quota: usize) -> Self {
-        Self { credentials, nonce_key: rand::random(), public, ports, quota }
+        Self { credentials, nonce_key: rand::random(), public, ports, quota, answers: Answers::new() }
     }
 
     pub(super) const fn credentials(&self) -> &Credentials {
@@ -92,16 +91,11 @@ impl Guard {
         from: SocketAddr,
         asking: &str,
     ) -> bool {
-        let of_address = |known: &&AllocationInfo| subscriber(known.five_tuple.src_addr.ip()) == subscriber(from.ip());
-        let of_seat = |known: &&AllocationInfo| owner(&known.username) == asking;
-        !allocations.values().any(|known| known.five_tuple.src_addr == from)
-            && (allocations.len() >= ALLOCATIONS
-                || allocations.values().filter(of_address).count() >= ALLOCATIONS_PER_ADDRESS
-                || allocations.values().filter(of_seat).count() >= self.quota)
+        shares::is_over(allocations, from, asking, self.quota)
     }
 
     /// Judges a datagram.
-    pub(super) fn judge(&self, datagram: &[u8], from: SocketAddr, now_s: u64) -> Verdict {
+    pub(super) fn judge(&self, datagram: &[u8], from: SocketAddr, now: Millis) -> Verdict {
         if ChannelData::is_channel_data(datagram) {
             return Verdict::Pass(None);
         }
@@ -115,30 +109,40 @@ impl Guard {
                     peers(&message).is_ok_and(|all| !all.is_empty() && all.iter().all(|one| self.allows(*one)));
                 if allowed { Verdict::Pass(None) } else { Verdict::Drop }
             }
-            (CLASS_REQUEST, METHOD_BINDING) => Verdict::Pass(None),
+            (CLASS_REQUEST, METHOD_BINDING) => self.if_answered(from, now, || Verdict::Pass(None)),
             (CLASS_REQUEST, METHOD_ALLOCATE | METHOD_REFRESH | METHOD_CREATE_PERMISSION | METHOD_CHANNEL_BIND) => {
-                self.judge_request(&message, from, now_s)
+                self.judge_request(&message, from, now)
             }
             _ => Verdict::Drop,
         }
     }
 
-    fn judge_request(&self, request: &Message, from: SocketAddr, now_s: u64) -> Verdict {
+    /// Who proves nothing is answered only so often.
+    fn if_answered(&self, from: SocketAddr, now: Millis, answer: impl FnOnce() -> Verdict) -> Verdict {
+        if self.answers.take(from.ip(), now) {
+            return answer();
+        }
+        metrics::counter!("holdfast_relay_dropped_total", "why" => "unproven").increment(1);
+        Verdict::Drop
+    }
+
+    fn judge_request(&self, request: &Message, from: SocketAddr, now: Millis) -> Verdict {
+        let now_s = now.as_unix() / 1_000;
         if !request.contains(ATTR_MESSAGE_INTEGRITY) {
-            return self.challenge(request, CODE_UNAUTHORIZED, from, now_s);
+            return self.challenge(request, CODE_UNAUTHORIZED, from, now);
         }
         let text = |attr: AttrType| TextAttribute::get_from_as(request, attr).map(|found| found.text);
         let (Ok(user), Ok(realm), Ok(nonce)) = (text(ATTR_USERNAME), text(ATTR_REALM), text(ATTR_NONCE)) else {
-            return refuse(request, CODE_BAD_REQUEST, None);
+            return self.if_answered(from, now, || refuse(request, CODE_BAD_REQUEST, None));
         };
         if !self.nonce_is_good(&nonce, from, now_s) {
-            return self.challenge(request, CODE_STALE_NONCE, from, now_s);
+            return self.challenge(request, CODE_STALE_NONCE, from, now);
         }
         let Some(key) = self.credentials.key_of(&user, &realm, now_s) else {
-            return self.challenge(request, CODE_UNAUTHORIZED, from, now_s);
+            return self.challenge(request, CODE_UNAUTHORIZED, from, now);
         };
         if MessageIntegrity(key.clone()).check(&mut request.clone()).is_err() {
-            return self.challenge(request, CODE_UNAUTHORIZED, from, now_s);
+            return self.challenge(request, CODE_UNAUTHORIZED, from, now);
         }
         match request.typ.method {
             METHOD_CREATE_PERMISSION => self.judge_peers(request, &key, nonce, |peer| self.may_permit(peer.ip())),
@@ -170,13 +174,15 @@ impl Guard {
         }
     }
 
-    fn challenge(&self, request: &Message, code: ErrorCode, from: SocketAddr, now_s: u64) -> Verdict {
-        let extra: Vec<Box<dyn Setter>> = vec![
-            Box::new(Nonce::new(ATTR_NONCE, self.nonce(from, now_s))),
-            Box::new(Realm::new(ATTR_REALM, self.credentials.realm().to_owned())),
-        ];
-        count_refusal(code);
-        error_response(request, code, extra, None).map_or(Verdict::Drop, Verdict::Reply)
+    fn challenge(&self, request: &Message, code: ErrorCode, from: SocketAddr, now: Millis) -> Verdict {
+        self.if_answered(from, now, || {
+            let extra: Vec<Box<dyn Setter>> = vec![
+                Box::new(Nonce::new(ATTR_NONCE, self.nonce(from, now.as_unix() / 1_000))),
+                Box::new(Realm::new(ATTR_REALM, self.credentials.realm().to_owned())),
+            ];
+            count_refusal(code);
+            error_response(request, code, extra, None).map_or(Verdict::Drop, Verdict::Reply)
+        })
     }
 
     fn judge_allocate(&self, request: &Message, key: &[u8], user: &str, nonce: String) -> Verdict {
@@ -256,25 +262,4 @@ fn error_response(
     let mut response = Message::new();
     response.build(&parts).ok()?;
     Some(response.raw)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn one_subscriber_has_its_share_whatever_seats_and_addresses_it_names() {
-        let relay = SocketAddr::from(([192, 0, 2, 1], 50_000));
-        let guard = Guard::new(Credentials::new(vec![1], "holdfast".into()), vec![relay.ip()], 50_000..=50_100, 10);
-        let from = |text: &str| -> SocketAddr { text.parse().expect("valid") };
-        let held: HashMap<_, _> = (0..ALLOCATIONS_PER_ADDRESS)
-            .map(|n| FiveTuple { src_addr: from(&format!("[2a00:1450::{n:x}]:4000")), ..FiveTuple::default() })
-            .enumerate()
-            .map(|(n, tuple)| (tuple, AllocationInfo::new(tuple, format!("9:room:{n:016x}"), relay)))
-            .collect();
-        assert!(guard.is_over_quota(&held, from("[2a00:1450::ffff]:4000"), "room:new"), "another address of that /64");
-        assert!(!guard.is_over_quota(&held, from("[2a00:1450::1]:4000"), "room:1"), "what it holds it may ask again");
-        assert!(!guard.is_over_quota(&held, from("[2a00:1450:0:1::1]:4000"), "room:new"), "another subscriber");
-        assert!(!guard.is_over_quota(&held, from("198.51.100.7:4000"), "room:new"), "another subscriber");
-    }
 }

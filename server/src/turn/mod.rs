@@ -1,16 +1,19 @@
 //! STUN and TURN: which servers a seat is told of, and the embedded server itself.
 
 mod addresses;
+mod answers;
 mod credentials;
 mod guard;
 mod relay;
 mod serve;
+mod shares;
 
 pub use credentials::Credentials;
 
 use crate::clock;
 use crate::config::Config;
 use crate::tokens::Secret;
+use credentials::CHECK;
 use guard::Guard;
 use holdfast::wire::IceServer;
 use holdfast::{PeerId, RoomId};
@@ -108,19 +111,18 @@ impl Relay {
     /// under which the browser knows us.
     #[must_use]
     pub fn ice_servers(&self, room: &RoomId, peer: PeerId, host: &str) -> Vec<IceServer> {
-        self.servers(room, peer, host, self.ttl_s)
+        self.servers(&format!("{room}:{peer}"), host, self.ttl_s)
     }
 
     /// The servers for somebody who only tries them: in nobody's room, for as long as trying takes.
     #[must_use]
     pub fn servers_to_try(&self, host: &str) -> Vec<IceServer> {
-        let nowhere = RoomId::mint(&mut holdfast::rng::Rng::new(rand::random()));
-        self.servers(&nowhere, PeerId::from_bits(rand::random()), host, self.ttl_s.min(TRY_TTL_S))
+        self.servers(CHECK, host, self.ttl_s.min(TRY_TTL_S))
     }
 
-    fn servers(&self, room: &RoomId, peer: PeerId, host: &str, ttl_s: u64) -> Vec<IceServer> {
+    fn servers(&self, owner: &str, host: &str, ttl_s: u64) -> Vec<IceServer> {
         let expires_s = clock::now().as_unix() / 1_000 + ttl_s;
-        let username = format!("{expires_s}:{room}:{peer}");
+        let username = format!("{expires_s}:{owner}");
         let credential = self.credentials.password(&username);
         let mut servers = vec![];
         let mut ports = vec![];

@@ -86,6 +86,11 @@ pub(crate) fn code(message: &Message) -> u16 {
 impl Raw {
     pub(crate) async fn at(relay: SocketAddr, user: &str, password: &str) -> Self {
         let own = if relay.is_ipv4() { "127.0.0.1:0" } else { "[::1]:0" };
+        Self::from(own.parse().expect("valid"), relay, user, password).await
+    }
+
+    /// From this address of loopback.
+    pub(crate) async fn from(own: SocketAddr, relay: SocketAddr, user: &str, password: &str) -> Self {
         let socket = UdpSocket::bind(own).await.expect("a free port");
         socket.connect(relay).await.expect("loopback");
         Self { socket, user: user.into(), password: password.into(), realm: String::new(), nonce: String::new() }
