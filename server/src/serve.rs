@@ -162,16 +162,18 @@ impl Connection {
 
     /// Waits a little for a place: many pages of one office may come back at once.
     async fn found_place(&self) -> bool {
+        if self.take_place(self.peer.ip()) {
+            return true;
+        }
+        let Some(_waiting) = self.app.throttle.waiting() else { return false };
         let until = Instant::now() + PLACE_WITHIN;
-        loop {
+        while Instant::now() < until {
+            tokio::time::sleep(ACCEPT_AGAIN).await;
             if self.take_place(self.peer.ip()) {
                 return true;
             }
-            if Instant::now() >= until || !self.app.throttle.may_wait() {
-                return false;
-            }
-            tokio::time::sleep(ACCEPT_AGAIN).await;
         }
+        false
     }
 
     fn take_place(&self, address: IpAddr) -> bool {
