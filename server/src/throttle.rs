@@ -17,8 +17,8 @@ const NETWORK_TIMES: u32 = 8;
 /// While over half of the open files are in use, an address may have this share of its connections; over three quarters,
 /// this share of all files for its sockets.
 const SCARCE_SHARE: u32 = 8;
-/// Seconds of the rate of bytes that may be stored in one burst.
-const STORED_BURST_S: u32 = 16;
+/// Seconds of the rate of bytes that may be stored in one burst: a busy office is no flood, one that goes on all day is.
+const STORED_BURST_S: u32 = 1_024;
 
 struct Account {
     /// How many times the limits of one address.
@@ -329,13 +329,13 @@ mod tests {
 
     #[test]
     fn bytes_are_counted_for_each_address_and_each_room() {
-        let throttle = throttle(|config| config.stored_bytes_per_s = 1_000);
+        let throttle = throttle(|config| config.stored_bytes_per_s = 16);
         let (one, other): (RoomId, RoomId) = ("one".parse().expect("valid"), "other".parse().expect("valid"));
         let store = |address: &str, room: &RoomId| (0..100).filter(|_| throttle.store(ip(address), room, 800)).count();
-        assert_eq!(store("192.0.2.1", &one), 20, "16 seconds' worth");
+        assert_eq!(store("192.0.2.1", &one), 20, "a burst");
         assert_eq!(store("192.0.2.1", &other), 0, "another room, the same address");
         let all: usize = (2..30).map(|n| store(&format!("192.0.2.{n}"), &one)).sum();
-        assert_eq!(all, 7 * 20, "a room has so much for all who come");
+        assert!((140..=144).contains(&all), "a room has eight times that for all who come: {all}");
         assert_eq!(store("192.0.2.40", &other), 20, "neither");
     }
 
