@@ -45,7 +45,8 @@ pub async fn from_memory(State(shelf): State<Shelf>, mut request: Request, next:
     request.headers_mut().remove(header::RANGE);
     let (get, path) = (request.method() == Method::GET, request.uri().path().to_owned());
     let _turn = shelf.opening.acquire().await;
-    let (parts, body) = next.run(request).await.into_parts();
+    let (mut parts, body) = next.run(request).await.into_parts();
+    parts.headers.remove(header::ACCEPT_RANGES);
     let text = |name| parts.headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
     let length: Option<u64> = text(header::CONTENT_LENGTH).and_then(|length| length.parse().ok());
     let changed = parts.headers.get(header::LAST_MODIFIED).cloned();
