@@ -1,6 +1,7 @@
 //! Ids as newtypes with private insides, so that a room can never be passed where a person is meant.
 
-use crate::rng::Rng;
+use crate::rng::{Random, Rng};
+use crate::secret::digest;
 use crate::time::Millis;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -151,8 +152,19 @@ text_id!(ChatId);
 impl ChatId {
     /// A fresh id whose leading 48 bits are the time.
     #[must_use]
-    pub fn mint(now: Millis, rng: &mut Rng) -> Self {
-        let random = (u128::from(rng.next_u64()) << 64) | u128::from(rng.next_u64());
+    pub fn mint(now: Millis, source: &mut impl Random) -> Self {
+        let random = (u128::from(source.next_u64()) << 64) | u128::from(source.next_u64());
+        Self::from_parts(now, random)
+    }
+
+    /// What a message that is not stored yet is called among pages. It follows from the id and does not tell it: whoever
+    /// knew the id of a message on its way could store words of their own under it first.
+    #[must_use]
+    pub fn shadow(self) -> Self {
+        Self::from_parts(self.minted_at(), digest(&self.0.to_be_bytes()))
+    }
+
+    fn from_parts(now: Millis, random: u128) -> Self {
         let time = u128::from(now.as_unix() & 0xFFFF_FFFF_FFFF) << 80;
         let version = 7_u128 << 76;
         let variant = 2_u128 << 62;

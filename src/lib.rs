@@ -24,6 +24,7 @@ pub mod peer;
 pub mod recovery;
 pub mod rng;
 pub mod room;
+pub mod secret;
 pub mod session;
 pub mod speech;
 pub mod time;

@@ -15,6 +15,10 @@ impl Limits {
     pub const NAME_CHARS: usize = 40;
     /// Characters of a chat message.
     pub const CHAT_CHARS: usize = 4_000;
+    /// Marks that may stand on one letter of a name or a message; more of them would cover what stands around it.
+    pub const MARKS_IN_A_ROW: usize = 8;
+    /// Links shown in one message; further addresses stay text.
+    pub const LINKS_A_MESSAGE: usize = 20;
     /// Bytes of a session description inside a signal.
     pub const SDP_BYTES: usize = 40 * 1024;
     /// Bytes of a candidate line or a media id inside a signal.
@@ -111,6 +115,26 @@ impl Limits {
     pub const PEER_MESSAGE_BURST: u32 = 400;
     /// See [`Limits::PEER_MESSAGE_BURST`].
     pub const PEER_MESSAGES_PER_S: u32 = 40;
+    /// Bytes a page takes from another one at once, and a second in the long run.
+    pub const PEER_BYTES_BURST: u32 = 512 * 1024;
+    /// See [`Limits::PEER_BYTES_BURST`].
+    pub const PEER_BYTES_PER_S: u32 = 32 * 1024;
+    /// Messages past these limits that are dropped at once, and a second in the long run, before the channel is closed.
+    pub const PEER_DROPS_BURST: u32 = 400;
+    /// See [`Limits::PEER_DROPS_BURST`].
+    pub const PEER_DROPS_PER_S: u32 = 10;
+    /// Bytes a page carries for another one at once, and a second in the long run.
+    pub const CARRY_BYTES_BURST: u32 = 192 * 1024;
+    /// See [`Limits::CARRY_BYTES_BURST`].
+    pub const CARRY_BYTES_PER_S: u32 = 16 * 1024;
+    /// Whole pictures that one person may ask for at once, and a second in the long run.
+    pub const PICTURES_ASKED_BURST: u32 = 2;
+    /// See [`Limits::PICTURES_ASKED_BURST`].
+    pub const PICTURES_ASKED_PER_S: u32 = 1;
+    /// How often one person may switch our pictures off or on at once, and a second in the long run; the last word counts.
+    pub const WANTS_BURST: u32 = 8;
+    /// See [`Limits::WANTS_BURST`].
+    pub const WANTS_PER_S: u32 = 2;
     /// Through how many others a message goes to somebody whose path does not work.
     pub const CARRIERS: usize = 2;
     /// Messages kept of which only their author's page has told; at the limit the oldest goes.
@@ -119,8 +143,26 @@ impl Limits {
     pub const MESSAGE_DEPTH: usize = 64;
     /// Signals to one peer that wait for their acknowledgement; at the limit the stream starts anew.
     pub const SIGNALS_UNACKED: usize = 128;
-    /// Unacknowledged signals are sent again after this long.
+    /// Unacknowledged signals are sent again after this long; twice as long each time, up to a cap.
     pub const SIGNAL_RESEND_MS: u64 = 1_500;
+    /// See [`Limits::SIGNAL_RESEND_MS`].
+    pub const SIGNAL_RESEND_CAP_MS: u64 = 6_000;
+    /// Signals that are sent again at once; the next ones when these are acknowledged.
+    pub const SIGNALS_RESENT: usize = 16;
+    /// Signals taken from one person at once, and a second in the long run.
+    pub const SIGNALS_BURST: u32 = 200;
+    /// See [`Limits::SIGNALS_BURST`].
+    pub const SIGNALS_PER_S: u32 = 20;
+    /// Offers of one person that are answered at once, and a second in the long run.
+    pub const OFFERS_BURST: u32 = 10;
+    /// See [`Limits::OFFERS_BURST`].
+    pub const OFFERS_PER_S: u32 = 2;
+    /// New connections, and new numberings, that one person may cause at once, and a second in the long run.
+    pub const CONNECTIONS_BURST: u32 = 4;
+    /// See [`Limits::CONNECTIONS_BURST`].
+    pub const CONNECTIONS_PER_S: u32 = 1;
+    /// One person's signals are acknowledged no more often than this.
+    pub const ACKNOWLEDGE_EVERY_MS: u64 = 50;
 
     /// Chat messages that wait to be stored; at the limit the person is told and keeps the text.
     pub const OUTBOX: usize = 200;
@@ -152,6 +194,8 @@ impl Limits {
     pub const NOTICES: usize = 4;
     /// How long a passing notice stays.
     pub const NOTICE_MS: u64 = 6_000;
+    /// How long a notice stays that somebody must act on.
+    pub const NOTICE_TO_READ_MS: u64 = 30_000;
     /// People on screen from which on the active speaker comes first.
     pub const CROWDED_FROM: usize = 5;
 
@@ -159,10 +203,32 @@ impl Limits {
     pub const MESSAGE_BURST: u32 = 400;
     /// Messages a second a socket may send in the long run.
     pub const MESSAGES_PER_S: u32 = 60;
+    /// Acknowledgements of signals a socket may send in one burst: they answer others, who may be many.
+    pub const ACK_BURST: u32 = 2_000;
+    /// Acknowledgements a second in the long run.
+    pub const ACKS_PER_S: u32 = 200;
+    /// Signals and acknowledgements from one seat to another that are passed on at once, and a second in the long run.
+    pub const PASSED_BURST: u32 = 400;
+    /// See [`Limits::PASSED_BURST`].
+    pub const PASSED_PER_S: u32 = 40;
+    /// Bytes of them at once, and a second in the long run.
+    pub const PASSED_BYTES_BURST: u32 = 96 * 1024;
+    /// See [`Limits::PASSED_BYTES_BURST`].
+    pub const PASSED_BYTES_PER_S: u32 = 12 * 1024;
     /// Chat messages a seat may send in one burst.
     pub const CHAT_BURST: u32 = 250;
     /// Chat messages a second a seat may send in the long run.
     pub const CHAT_PER_S: u32 = 20;
+    /// Chat messages of a page that are on their way to the log at once.
+    pub const CHAT_UNDER_WAY: usize = 16;
+    /// With more bytes than this on their way no other message follows.
+    pub const CHAT_UNDER_WAY_BYTES: usize = 64 * 1024;
+    /// A message that was refused for now is sent again after this long, alone.
+    pub const CHAT_AGAIN_MS: u64 = 1_000;
+    /// Without any answer for this long messages count as lost on the way; twice as long each time, up to a cap.
+    pub const CHAT_ANSWER_MS: u64 = 4_000;
+    /// See [`Limits::CHAT_ANSWER_MS`].
+    pub const CHAT_ANSWER_CAP_MS: u64 = 32_000;
     /// Messages waiting to be written to one socket; a reader this slow is closed and may resume.
     pub const SEND_QUEUE: usize = 256;
     /// Bytes waiting to be written to one socket.
@@ -187,4 +253,10 @@ const _: () = assert!(Limits::HISTORY_BYTES < Limits::FRAME_BYTES);
 const _: () = assert!(Limits::CHAT_KEPT < Limits::CHAT_KEPT_BACK);
 const _: () = assert!(Limits::ICE_RESTARTS <= 5);
 const _: () = assert!(Limits::LINK_DEAD_CAP_MS + Limits::RETRY_FIRST_MS < Limits::LEFT_AFTER_MS);
+const _: () = assert!(Limits::SIGNALS_UNACKED < Limits::SIGNALS_BURST as usize);
+// Seven people at their limits are acknowledged within what one socket may send.
+const _: () = assert!(7 * 1_000 / Limits::ACKNOWLEDGE_EVERY_MS <= Limits::ACKS_PER_S as u64);
+const _: () = assert!(Limits::FRAME_BYTES * 2 < Limits::CARRY_BYTES_BURST as usize);
+const _: () = assert!(Limits::CARRY_BYTES_BURST < Limits::PEER_BYTES_BURST);
+const _: () = assert!(Limits::SIGNALS_UNACKED + Limits::OUTBOX < Limits::PEER_MESSAGE_BURST as usize);
 const _: () = assert!(Limits::SETTLED_AFTER_MS >= Limits::STEP_WATCH_MS);

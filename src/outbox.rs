@@ -39,6 +39,13 @@ impl<K: PartialEq + Copy, V> Outbox<K, V> {
         self.items.remove(at).map(|(_, item)| item)
     }
 
+    /// Gives an item another id; it keeps its place.
+    pub fn rename(&mut self, id: K, new: K) {
+        if let Some((key, _)) = self.items.iter_mut().find(|(key, _)| *key == id) {
+            *key = new;
+        }
+    }
+
     /// What still waits, oldest first.
     pub fn pending(&self) -> impl Iterator<Item = &(K, V)> {
         self.items.iter()
@@ -86,6 +93,8 @@ mod tests {
         assert_eq!(outbox.ack(2), Some(20));
         assert_eq!(outbox.ack(2), None);
         assert_eq!(outbox.pending().map(|(id, _)| *id).collect::<Vec<_>>(), [1, 3]);
+        outbox.rename(1, 7);
+        assert_eq!(outbox.pending().copied().collect::<Vec<_>>(), [(7, 10), (3, 30)]);
         outbox.clear();
         assert!(outbox.is_empty());
     }

@@ -1,6 +1,13 @@
 //! A small seeded generator, so that jitter and ids replay exactly from a seed.
 
-/// SplitMix64 (Steele, Lea, Flood 2014). Not for secrets: tokens are minted by the server from the system's source.
+/// Where random numbers come from.
+pub trait Random {
+    /// The next 64 bits.
+    fn next_u64(&mut self) -> u64;
+}
+
+/// SplitMix64 (Steele, Lea, Flood 2014). Not for secrets: who sees a few of its numbers knows the rest. Those are drawn
+/// from [`crate::secret::Secrets`] or, on the server, from the system's source.
 #[derive(Clone, Debug)]
 pub struct Rng(u64);
 
@@ -28,6 +35,12 @@ impl Rng {
     /// True once in `n` calls on average; never when `n` is 0.
     pub const fn one_in(&mut self, n: u64) -> bool {
         n != 0 && self.below(n) == 0
+    }
+}
+
+impl Random for Rng {
+    fn next_u64(&mut self) -> u64 {
+        Self::next_u64(self)
     }
 }
 

@@ -3,12 +3,12 @@
 use holdfast::session::{Effect, Entrance, Event, Intent, MediaEvent};
 use holdfast::view::{DeviceState, MediaKind, MediaProblem};
 use holdfast::wire::MediaState;
-use holdfast::{Millis, Session};
+use holdfast::{Millis, Offset, Session};
 
 const NOW: Millis = Millis::from_unix(1_800_000_000_000);
 
 fn in_the_lobby() -> Session {
-    let mut session = Session::new(1);
+    let mut session = Session::new(1, [1; 32]);
     let room = "device-room".parse().expect("valid");
     let _ = session.handle(NOW, Event::Entered(room, Entrance { name: "Ana".into(), ..Entrance::default() }));
     session
@@ -51,11 +51,20 @@ fn a_microphone_chosen_while_muted_is_used_and_stays_muted() {
 
 #[test]
 fn a_reload_never_switches_anything_on() {
-    let mut session = Session::new(1);
+    let mut session = Session::new(1, [1; 32]);
     let room = "device-room".parse().expect("valid");
     let token = holdfast::wire::Token::new("x").expect("valid");
     let media = MediaState { audio: false, video: false };
-    let keepsake = Some(holdfast::session::Keepsake { token, name: "Ana".into(), media, claim: 0 });
+    let read = Offset::default();
+    let keepsake = Some(holdfast::session::Keepsake {
+        token,
+        name: "Ana".into(),
+        media,
+        claim: 0,
+        read,
+        audio_only: false,
+        keys_off: false,
+    });
     let effects = session.handle(NOW, Event::Entered(room, Entrance { keepsake, ..Entrance::default() }));
     assert!(!effects.iter().any(|effect| matches!(effect, Effect::Capture(_))));
     let me = session.view().me;

@@ -9,7 +9,7 @@ const NOW: Millis = Millis::from_unix(1_800_000_000_000);
 
 #[test]
 fn join_before_the_room_is_entered_is_kept() {
-    let mut session = Session::new(1);
+    let mut session = Session::new(1, [1; 32]);
     assert!(session.handle(NOW, Event::Intent(Intent::Join("Ana".into()))).is_empty());
     let room = "hasty-room".parse().expect("valid");
     let effects =
@@ -25,7 +25,7 @@ fn text(session: &mut Session, now: Millis, msg: &ServerMsg) -> Vec<Effect> {
 
 #[test]
 fn messages_the_server_cannot_find_are_asked_for_again_and_not_for_ever() {
-    let mut session = Session::new(1);
+    let mut session = Session::new(1, [1; 32]);
     let room = "hasty-room".parse().expect("valid");
     let entrance = Entrance { name: "Ana".into(), join: true, ..Entrance::default() };
     let _ = session.handle(NOW, Event::Entered(room, entrance));

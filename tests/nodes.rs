@@ -4,9 +4,9 @@ use holdfast::rng::Rng;
 use holdfast::room::{AppendOutcome, Claim, RoomEffect, RoomEvent, Ticket};
 use holdfast::wire::{
     Body, ClientMsg, CloseCode, Entry, Hello, LeaveReason, MediaState, Name, NodeMsg, PROTOCOL_VERSION, Presence,
-    Refusal, ServerMsg,
+    Refusal, Sdp, ServerMsg, Signal,
 };
-use holdfast::{ChatId, ConnId, Limits, LogEpoch, Millis, NodeId, Offset, PeerId, Room};
+use holdfast::{ChatId, ConnId, Limits, LogEpoch, Millis, NodeId, Offset, PcEpoch, PeerId, Room};
 
 const START: u64 = 1_800_000_000_000;
 
@@ -74,7 +74,7 @@ fn the_greater_claim_has_the_seat_wherever_it_is() {
     assert_eq!(closes(&room.handle(at(10), seats(1, 9, true, 0))), [], "an older one elsewhere changes nothing");
     assert_eq!(closes(&room.handle(at(11), seats(1, 11, true, 0))), [(conn(1), CloseCode::Replaced)]);
     // A socket of before, whose hello was late, does not take it back.
-    let held = Claim::Held(PeerId::from_bits(1));
+    let held = Claim::Held { peer: PeerId::from_bits(1), else_fresh: PeerId::from_bits(99) };
     let late = room.handle(at(12), RoomEvent::Hello { conn: conn(2), hello: hello(10), claim: held });
     assert_eq!(closes(&late), [(conn(2), CloseCode::Replaced)]);
     let newer = room.handle(at(13), RoomEvent::Hello { conn: conn(3), hello: hello(12), claim: held });
@@ -205,4 +205,131 @@ fn a_seat_nobody_can_come_back_to_is_given_up_at_once() {
     // It was stored after all; nobody was told a token for it.
     let effects = room.handle(at(2), RoomEvent::Folded { offset: place(0, 1), entry: joined(7) });
     assert!(matches!(appends(&effects).as_slice(), [Entry::Left { .. }]), "{effects:?}");
+}
+
+/// Ana in seat 1 on socket 1, Mal in seat 2 on socket 2.
+fn two_seated() -> Room {
+    let mut room = seated();
+    let claim = Claim::Fresh(PeerId::from_bits(2));
+    let _ = room.handle(at(2), RoomEvent::Hello { conn: conn(2), hello: hello(10), claim });
+    let _ = room.handle(at(3), RoomEvent::Folded { offset: place(0, 2), entry: joined(2) });
+    for conn in [conn(1), conn(2)] {
+        let _ = room
+            .handle(at(4), RoomEvent::Page { conn, entries: vec![(place(0, 1), joined(1)), (place(0, 2), joined(2))] });
+    }
+    room
+}
+
+fn passed_to(effects: &[RoomEffect], conn: ConnId) -> usize {
+    let pass = |effect: &&RoomEffect| matches!(effect, RoomEffect::Pass { to, msg: ServerMsg::Signal { .. } } if to.contains(&conn));
+    effects.iter().filter(pass).count()
+}
+
+fn large_signal(to: u64, seq: u64) -> ClientMsg {
+    let sdp = Sdp::new(&"x".repeat(Limits::SDP_BYTES)).expect("just short enough");
+    let signal = Signal::Offer { epoch: PcEpoch::from_number(1), round: 1, sdp };
+    ClientMsg::Signal { to: PeerId::from_bits(to), stream: 1, seq, signal }
+}
+
+#[test]
+fn signals_have_a_budget_that_a_new_socket_does_not_renew() {
+    let mut room = two_seated();
+    let mut passed = 0;
+    let mut mal = conn(2);
+    for n in 0..400_u64 {
+        if n % 10 == 0 {
+            mal = conn(100 + n);
+            let claim = Claim::Held { peer: PeerId::from_bits(2), else_fresh: PeerId::from_bits(99) };
+            let _ = room.handle(at(10 + n), RoomEvent::Hello { conn: mal, hello: hello(100 + n), claim });
+        }
+        let effects = room.handle(at(10 + n), RoomEvent::Message { conn: mal, msg: large_signal(1, n) });
+        passed += passed_to(&effects, conn(1));
+        assert_eq!(closes(&effects), [], "nobody is closed for it");
+        let refused = |effect: &RoomEffect| matches!(effect, RoomEffect::Pass { to, msg: ServerMsg::Refused { code: Refusal::TooFast, .. } } if *to == [mal]);
+        assert!(passed_to(&effects, conn(1)) == 1 || effects.iter().any(refused), "its sender is told");
+    }
+    assert!((1..=3).contains(&passed), "{passed} of 400 signals of 40 kB");
+}
+
+#[test]
+fn devices_that_are_switched_in_haste_are_told_a_few_times_and_as_they_are_in_the_end() {
+    let mut room = two_seated();
+    let mut told = vec![];
+    let mut note = |effects: Vec<RoomEffect>| {
+        for effect in effects {
+            if let RoomEffect::Send { to, msg: ServerMsg::State { media, .. } } = effect {
+                assert_eq!(to, [conn(1)]);
+                told.push(media);
+            }
+        }
+    };
+    for n in 0..1_000_u64 {
+        let media = MediaState { audio: n % 2 == 0, video: false };
+        note(room.handle(at(10 + n), RoomEvent::Message { conn: conn(2), msg: ClientMsg::State { media } }));
+        note(room.handle(at(10 + n), RoomEvent::Tick));
+    }
+    note(room.handle(at(2_000), RoomEvent::Tick));
+    assert!(told.len() <= 25, "{} times in a second", told.len());
+    assert_eq!(told.last(), Some(&MediaState { audio: false, video: false }));
+}
+
+#[test]
+fn a_slow_reader_reads_pages_at_its_own_pace_and_hears_nothing_twice() {
+    let mut room = two_seated();
+    let chat = |seq: u64| Entry::Chat {
+        id: ChatId::mint(at(seq), &mut Rng::new(seq)),
+        peer: PeerId::from_bits(2),
+        name: Name::new("Mal").expect("valid"),
+        body: Body::new("words").expect("valid"),
+        at: at(seq),
+    };
+    let live = |effects: &[RoomEffect]| {
+        effects.iter().any(|effect| matches!(effect, RoomEffect::Live { to, .. } if to.contains(&conn(1))))
+    };
+    assert!(live(&room.handle(at(10), RoomEvent::Folded { offset: place(0, 3), entry: chat(3) })));
+    let behind = room.handle(at(10), RoomEvent::Behind { conn: conn(1), sent: 2 });
+    assert_eq!(behind, [RoomEffect::Read { conn: conn(1), after: place(0, 2) }]);
+    assert!(!live(&room.handle(at(11), RoomEvent::Folded { offset: place(0, 4), entry: chat(4) })));
+    assert_eq!(room.handle(at(11), RoomEvent::Behind { conn: conn(1), sent: 2 }), [], "a page is on its way already");
+    let page = room.handle(
+        at(12),
+        RoomEvent::Page { conn: conn(1), entries: vec![(place(0, 3), chat(3)), (place(0, 4), chat(4))] },
+    );
+    let sent: Vec<u64> = page
+        .iter()
+        .filter_map(|effect| match effect {
+            RoomEffect::Send { msg: ServerMsg::Event { offset, .. }, .. } => Some(offset.seq),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(sent, [3, 4]);
+    assert!(live(&room.handle(at(13), RoomEvent::Folded { offset: place(0, 5), entry: chat(5) })));
+}
+
+#[test]
+fn a_number_from_far_ahead_keeps_nobody_out() {
+    let mut room = seated();
+    let held = Claim::Held { peer: PeerId::from_bits(1), else_fresh: PeerId::from_bits(99) };
+    let thief = room.handle(at(10), RoomEvent::Hello { conn: conn(2), hello: hello(u64::MAX), claim: held });
+    assert_eq!(closes(&thief), [(conn(1), CloseCode::Replaced)], "whoever holds the token may take the seat");
+    let later = 20 + Limits::CLOCK_SLACK_MS;
+    let owner = room.handle(at(later), RoomEvent::Hello { conn: conn(3), hello: hello(START + later), claim: held });
+    assert_eq!(closes(&owner), [(conn(2), CloseCode::Replaced)], "and its owner may take it back");
+}
+
+#[test]
+fn no_token_opens_a_seat_that_was_left() {
+    let mut room = seated();
+    let left = Entry::Left { peer: PeerId::from_bits(1), joined: place(0, 1), reason: LeaveReason::Left, at: at(5) };
+    let _ = room.handle(at(5), RoomEvent::Folded { offset: place(0, 2), entry: left });
+    let held = Claim::Held { peer: PeerId::from_bits(1), else_fresh: PeerId::from_bits(99) };
+    let effects = room.handle(at(10), RoomEvent::Hello { conn: conn(2), hello: hello(20), claim: held });
+    let peers: Vec<PeerId> = appends(&effects)
+        .into_iter()
+        .filter_map(|entry| match entry {
+            Entry::Joined { peer, .. } => Some(peer),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(peers, [PeerId::from_bits(99)]);
 }

@@ -119,7 +119,7 @@ fn adapters_keep_to_their_side() {
 #[test]
 fn the_layers_of_the_core_point_one_way() {
     let layers: &[&[&str]] = &[
-        &["rng", "time", "limits"],
+        &["rng", "time", "limits", "secret"],
         &["id"],
         &["wire"],
         &["backoff", "bucket", "outbox", "inbox"],
@@ -152,13 +152,13 @@ fn the_layers_of_the_core_point_one_way() {
 }
 
 #[test]
-fn the_core_depends_on_four_crates() {
+fn the_core_depends_on_six_crates() {
     let manifest = read(&root().join("Cargo.toml"));
     let section =
         manifest.split("\n[dependencies]\n").nth(1).and_then(|rest| rest.split("\n[").next()).unwrap_or_default();
     let names: Vec<&str> =
         section.lines().filter_map(|line| line.split(['.', ' ', '=']).next()).filter(|n| !n.is_empty()).collect();
-    assert_eq!(names, ["serde", "serde_json", "serde-json-core", "thiserror"]);
+    assert_eq!(names, ["hmac", "serde", "serde_json", "serde-json-core", "sha2", "thiserror"]);
 }
 
 #[test]
@@ -200,5 +200,19 @@ fn every_message_and_close_code_is_documented() {
         "pong",
     ] {
         assert!(doc.contains(&format!("`{line}`")), "docs/protocol.md does not name {line}");
+    }
+}
+
+#[test]
+fn every_browser_interface_was_looked_through_for_what_throws() {
+    let manifest = read(&root().join("frontend/Cargo.toml"));
+    let known = read(&root().join("frontend/clippy.toml"));
+    let known: Vec<&str> =
+        known.lines().filter_map(|line| line.strip_prefix("#   ")).flat_map(str::split_whitespace).collect();
+    let features = manifest.split("web-sys = {").nth(1).and_then(|rest| rest.split(']').next()).unwrap_or_default();
+    let features: Vec<&str> = features.split('"').skip(1).step_by(2).collect();
+    assert!(features.len() > 50);
+    for feature in features {
+        assert!(known.contains(&feature), "frontend/clippy.toml: which methods of {feature} can throw?");
     }
 }

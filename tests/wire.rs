@@ -1,5 +1,6 @@
 //! The wire protocol pinned: every message as JSON, every message there and back, and no bytes that panic.
 
+use holdfast::secret::Key;
 use holdfast::wire::{
     Body, Candidate, ClientMsg, Entry, Hello, IceServer, LeaveReason, MediaState, Name, PROTOCOL_VERSION, Past,
     PeerMsg, Refusal, Resume, Sdp, Seat, ServerMsg, Signal, Token, Welcome, decode, encode,
@@ -133,20 +134,24 @@ fn server_messages() -> Vec<ServerMsg> {
     all
 }
 
+fn key() -> Key {
+    Key::try_from("0123456789abcdef0123456789abcdef".to_owned()).expect("32 digits")
+}
+
 fn page_messages() -> Vec<PeerMsg> {
     let mut all: Vec<PeerMsg> =
         signals().into_iter().map(|signal| PeerMsg::Signal { stream: 5, seq: 1, signal }).collect();
-    let chat = PeerMsg::Chat { id: id(), body: body(), at: Millis::from_unix(1_800_000_000_000) };
+    let chat = PeerMsg::Chat { shadow: id().shadow(), body: body(), at: Millis::from_unix(1_800_000_000_000) };
     all.extend([
-        PeerMsg::Greet { pass: 77, waiting: vec![id()] },
+        PeerMsg::Greet { key: key(), waiting: vec![id().shadow()] },
         PeerMsg::SignalAck { stream: 5, seq: 1 },
         PeerMsg::State { media: media() },
         PeerMsg::Refresh,
         PeerMsg::Want { picture: false },
         PeerMsg::Sends { picture: true },
         PeerMsg::Leave,
-        PeerMsg::Carry { to: peer(2), pass: 77, msg: Box::new(chat.clone()) },
-        PeerMsg::Carried { from: peer(1), pass: 77, msg: Box::new(PeerMsg::Leave) },
+        PeerMsg::Carry { to: peer(2), n: 3, seal: key().seal(&[b"words"]), msg: Box::new(chat.clone()) },
+        PeerMsg::Carried { from: peer(1), n: 3, seal: key().seal(&[b"words"]), msg: Box::new(PeerMsg::Leave) },
         chat,
     ]);
     all
@@ -165,7 +170,7 @@ fn every_message_between_pages_is_pinned_and_survives_the_way() {
 fn what_is_nested_too_deep_is_refused_and_brackets_in_texts_are_not() {
     let mut msg = PeerMsg::Leave;
     for _ in 0..60 {
-        msg = PeerMsg::Carry { to: peer(2), pass: 1, msg: Box::new(msg) };
+        msg = PeerMsg::Carry { to: peer(2), n: 1, seal: key().seal(&[]), msg: Box::new(msg) };
     }
     assert!(decode::<PeerMsg>(&encode(&msg)).is_err(), "120 levels");
     assert!(decode::<ClientMsg>(&"[".repeat(60_000)).is_err());
@@ -202,7 +207,8 @@ fn what_is_out_of_bounds_is_refused() {
     for bad in [
         chat(""),
         chat(&"x".repeat(Limits::CHAT_CHARS + 1)),
-        chat("a\u{0}b"),
+        chat("\u{0}"),
+        chat("\u{200B}"),
         r#"{"ping":{"n":-1}}"#.into(),
         r#"{"ping":{"n":18446744073709551616}}"#.into(),
         r#"{"ping":{"n":1,"more":2}}"#.into(),
@@ -215,6 +221,28 @@ fn what_is_out_of_bounds_is_refused() {
     ] {
         assert!(decode::<ClientMsg>(&bad).is_err(), "{}", &bad[..bad.len().min(80)]);
     }
+}
+
+#[test]
+fn escapes_in_pairs_are_read_as_any_json_writer_may_write_them() {
+    let line = format!(r#"{{"chat":{{"id":"{}","body":"\ud83d\ude00 \u0041 \\ud83d"}}}}"#, id());
+    let body = Body::new("😀 A \\ud83d").expect("valid");
+    assert_eq!(decode::<ClientMsg>(&line), Ok(ClientMsg::Chat { id: id(), body }));
+    let half = format!(r#"{{"chat":{{"id":"{}","body":"\ud83d"}}}}"#, id());
+    assert!(decode::<ClientMsg>(&half).is_err(), "half a pair is no character");
+}
+
+#[test]
+fn what_an_older_program_stored_stays_readable() {
+    let entry = |name: &str, body: &str| {
+        format!(r#"{{"chat":{{"id":"{}","peer":"0000000000000001","name":"{name}","body":"{body}","at":1}}}}"#, id())
+    };
+    let read = |text: &str| match decode::<Entry>(text) {
+        Ok(Entry::Chat { name, body, .. }) => (String::from(name), String::from(body)),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(read(&entry("Ana\u{200E}", "hello")), ("Ana".into(), "hello".into()));
+    assert_eq!(read(&entry("\u{200B}", "\u{3164}")), ("?".into(), "?".into()));
 }
 
 proptest! {

@@ -71,7 +71,8 @@ impl Address {
 }
 
 /// Undoes form encoding: `+` for a space, `%41` for a byte. What is no UTF-8 becomes a replacement character.
-fn decode(text: &str) -> String {
+#[must_use]
+pub fn decode(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let [first, tail @ ..] = rest {
@@ -83,6 +84,14 @@ fn decode(text: &str) -> String {
         bytes.push(escaped.unwrap_or(if *first == b'+' { b' ' } else { *first }));
     }
     String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// Writes a text so that [`decode`] reads it again.
+#[must_use]
+pub fn encode(text: &str) -> String {
+    text.bytes()
+        .map(|byte| if byte.is_ascii_alphanumeric() { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+        .collect()
 }
 
 const fn hex(digit: u8) -> Option<u8> {
@@ -116,5 +125,6 @@ mod tests {
         assert_eq!(query.get("x").as_deref(), Some(""));
         assert_eq!(query.get("bad").as_deref(), Some("%zz%4"));
         assert_eq!(query.get("none"), None);
+        assert_eq!(decode(&encode("no such / code & ü?")), "no such / code & ü?");
     }
 }

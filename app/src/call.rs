@@ -1,7 +1,7 @@
 //! The port to the call: what the pages may see and do. The frontend plugs in; on the server it is detached.
 
-use holdfast::CallView;
 use holdfast::session::Intent;
+use holdfast::{CallView, Millis};
 use leptos::prelude::*;
 
 /// What is shown and what can be wanted.
@@ -10,19 +10,21 @@ pub struct Call {
     /// Everything to show.
     pub view: RwSignal<CallView>,
     send: Callback<Intent>,
+    /// By how many minutes the person's clock is ahead of UTC at a time: in summer by others than in winter.
+    pub offset_min: fn(Millis) -> i32,
 }
 
 impl Call {
-    /// A call behind which `send` takes what the person wants.
+    /// A call behind which `send` takes what the person wants, and `offset_min` knows their clock.
     #[must_use]
-    pub fn new(view: RwSignal<CallView>, send: Callback<Intent>) -> Self {
-        Self { view, send }
+    pub fn new(view: RwSignal<CallView>, send: Callback<Intent>, offset_min: fn(Millis) -> i32) -> Self {
+        Self { view, send, offset_min }
     }
 
     /// A call that nobody is behind: the server renders with it.
     #[must_use]
     pub fn detached() -> Self {
-        Self::new(RwSignal::new(CallView::default()), Callback::new(|_| ()))
+        Self::new(RwSignal::new(CallView::default()), Callback::new(|_| ()), |_| 0)
     }
 
     /// The person wants something.

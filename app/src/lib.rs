@@ -30,7 +30,7 @@ pub fn shell(options: LeptosOptions, address: Address) -> impl IntoView {
         <html lang="en">
             <head>
                 <meta charset="utf-8" />
-                <meta name="viewport" content="width=device-width, initial-scale=1, viewport-fit=cover" />
+                <meta name="viewport" content="width=device-width, initial-scale=1, viewport-fit=cover, interactive-widget=resizes-content" />
                 <meta name="color-scheme" content="light dark" />
                 <meta name="robots" content=index />
                 <meta
@@ -59,7 +59,9 @@ pub fn App(
 ) -> impl IntoView {
     let Address { page, query } = address;
     match page {
-        Page::Home => served(view! { <HomePage unknown=query.get("unknown").is_some() /> }),
+        Page::Home => served(
+            view! { <HomePage unknown=query.get("unknown").is_some() typed=query.get("code").unwrap_or_default() /> },
+        ),
         Page::Check => served(view! { <CheckPage /> }),
         Page::Room(room) => {
             let name = query.get("name").unwrap_or_default();

@@ -1,5 +1,6 @@
 //! The data channel of a connection: the way from page to page.
 
+use crate::externs::PeerConnectionExt;
 use crate::inbox::Inbox;
 use crate::listener::Listener;
 use holdfast::session::{ChannelEvent, Event};
@@ -12,12 +13,12 @@ const NUMBER: u16 = 0;
 /// More than this waiting to go out means that nothing goes out: what matters is sent again by its sender.
 const WAITING_BYTES: u32 = 1 << 20;
 
-/// Makes the channel.
-pub(crate) fn open(pc: &RtcPeerConnection) -> RtcDataChannel {
+/// Makes the channel; none where the browser cannot: the call goes on without.
+pub(crate) fn open(pc: &RtcPeerConnection) -> Option<RtcDataChannel> {
     let init = RtcDataChannelInit::new();
     init.set_negotiated(true);
     init.set_id(NUMBER);
-    pc.create_data_channel_with_data_channel_dict("pages", &init)
+    pc.unchecked_ref::<PeerConnectionExt>().create_data_channel("pages", &init).ok()
 }
 
 /// Posts what happens on it.
@@ -26,7 +27,7 @@ pub(crate) fn listen(channel: &RtcDataChannel, peer: PeerId, epoch: PcEpoch, inb
         let inbox = inbox.clone();
         Listener::new(channel, name, move |what| {
             if let Some(event) = event(&what) {
-                inbox.post(Event::Channel(peer, epoch, event));
+                inbox.post_from_page(Event::Channel(peer, epoch, event));
             }
         })
     };

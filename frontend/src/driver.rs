@@ -1,12 +1,11 @@
 //! The loop: next event, state machine, effects, view.
 
 use crate::clock;
-use crate::inbox::Inbox;
+use crate::inbox::{Inbox, Mail};
 use crate::run::Browser;
 use crate::{keys, net};
-use futures::channel::mpsc;
 use futures::future::poll_fn;
-use futures::{FutureExt, StreamExt, select_biased};
+use futures::{FutureExt, pin_mut, select_biased};
 use gloo_timers::future::TimeoutFuture;
 use holdfast::session::Event;
 use holdfast::{CallView, Millis, Session};
@@ -15,26 +14,31 @@ use std::task::Poll;
 
 /// Events taken before the view is published, so that a burst redraws once.
 const BATCH: usize = 64;
+/// The same for what other pages say.
+const PAGES_BATCH: usize = 16;
 /// The longest sleep: timers of more than 24 days overflow in browsers, and an hour is as good.
 const LONGEST_SLEEP_MS: u64 = 3_600_000;
 
 /// Runs for as long as the page lives.
-pub(crate) async fn run(inbox: Inbox, mut events: mpsc::Receiver<Event>, view: RwSignal<CallView>) {
-    let mut session = Session::new(seed());
+pub(crate) async fn run(inbox: Inbox, mut mail: Mail, view: RwSignal<CallView>) {
+    let mut session = Session::new(u64::from_le_bytes(random()), random());
     let mut browser = Browser::new(inbox.clone());
     let _listeners = (net::listen(&inbox), keys::listen(&inbox));
     loop {
         let mut timer = sleep_until(session.next_deadline()).fuse();
-        let first = select_biased! {
-            event = events.next() => match event {
-                Some(event) => event,
-                None => return,
-            },
-            () = timer => Event::Tick,
+        let first = {
+            let next = mail.next().fuse();
+            pin_mut!(next);
+            select_biased! {
+                event = next => match event {
+                    Some(event) => event,
+                    None => return,
+                },
+                () = timer => Event::Tick,
+            }
         };
         browser.run(session.handle(clock::now(), first));
-        for _ in 0..BATCH {
-            let Ok(next) = events.try_recv() else { break };
+        for next in mail.waiting(BATCH, PAGES_BATCH) {
             browser.run(session.handle(clock::now(), next));
         }
         let_others_run().await;
@@ -64,12 +68,12 @@ fn sleep_until(deadline: Option<Millis>) -> TimeoutFuture {
     TimeoutFuture::new(u32::try_from(ms).unwrap_or(u32::MAX))
 }
 
-/// A seed for jitter and message ids, from the browser's secure source where there is one.
-fn seed() -> u64 {
-    let mut bytes = [0_u8; 8];
+/// Random bytes from the browser's secure source, which every browser with WASM has.
+fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0_u8; N];
     let crypto = web_sys::window().and_then(|window| window.crypto().ok());
-    match crypto.map(|crypto| crypto.get_random_values_with_u8_array(&mut bytes)) {
-        Some(Ok(_)) => u64::from_le_bytes(bytes),
-        Some(Err(_)) | None => (js_sys::Math::random() * 9_007_199_254_740_992.0) as u64,
+    if !crypto.is_some_and(|crypto| crypto.get_random_values_with_u8_array(&mut bytes).is_ok()) {
+        bytes = std::array::from_fn(|_| (js_sys::Math::random() * 256.0) as u8);
     }
+    bytes
 }

@@ -1,9 +1,12 @@
 //! What arrives on every connection, read from its statistics a few times a second.
 
+use crate::externs::PeerConnectionExt;
 use crate::inbox::Inbox;
 use crate::js;
 use crate::pc::Connections;
+use futures::future::{join_all, select};
 use gloo_timers::callback::Interval;
+use gloo_timers::future::TimeoutFuture;
 use holdfast::peer::RtcEvent;
 use holdfast::recovery::Flow;
 use holdfast::session::Event;
@@ -15,6 +18,8 @@ use web_sys::{RtcPeerConnection, RtcPeerConnectionState};
 
 /// How often they are read.
 const EVERY_MS: u32 = 200;
+/// A reading that takes longer is given up.
+const WITHIN_MS: u32 = 1_000;
 
 /// Reads flows until it is dropped.
 pub(crate) struct Flows {
@@ -30,12 +35,16 @@ impl Flows {
             }
             let (inbox, all, busy) = (inbox.clone(), connections.all(), Rc::clone(&busy));
             wasm_bindgen_futures::spawn_local(async move {
-                for (peer, epoch, pc) in all {
+                let readings = all.into_iter().map(async |(peer, epoch, pc)| {
                     let fresh = pc.connection_state() == RtcPeerConnectionState::New;
                     if let Some(flow) = read(&pc).await.filter(|_| !fresh) {
                         inbox.post(Event::Rtc(peer, epoch, RtcEvent::Flowed(flow)));
                     }
-                }
+                });
+                // A connection that gives no answer keeps nobody from looking at the others.
+                let (all, late) = (join_all(readings), TimeoutFuture::new(WITHIN_MS));
+                futures::pin_mut!(all);
+                select(all, late).await;
                 busy.set(false);
             });
         });
@@ -44,7 +53,8 @@ impl Flows {
 }
 
 async fn read(pc: &RtcPeerConnection) -> Option<Flow> {
-    let reports = JsFuture::from(pc.get_stats()).await.ok()?;
+    let reports = pc.unchecked_ref::<PeerConnectionExt>().get_stats().ok()?;
+    let reports = JsFuture::from(reports).await.ok()?;
     // A report is read like a map, but it is none.
     let reports: js_sys::Map = reports.unchecked_into();
     let mut flow = Flow::default();

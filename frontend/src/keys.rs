@@ -4,7 +4,7 @@ use crate::inbox::Inbox;
 use crate::listener::Listener;
 use holdfast::session::{Intent, Key, shortcut};
 use wasm_bindgen::JsCast;
-use web_sys::{HtmlElement, KeyboardEvent};
+use web_sys::{HtmlElement, HtmlInputElement, KeyboardEvent};
 
 /// Listens until the listener is dropped.
 pub(crate) fn listen(inbox: &Inbox) -> Option<Listener> {
@@ -14,6 +14,7 @@ pub(crate) fn listen(inbox: &Inbox) -> Option<Listener> {
         let Some(event) = event.dyn_ref::<KeyboardEvent>() else { return };
         let key = Key {
             name: &event.key(),
+            code: &event.code(),
             typing: is_typing(event),
             chorded: event.ctrl_key() || event.alt_key() || event.meta_key(),
             repeats: event.repeat(),
@@ -28,6 +29,11 @@ pub(crate) fn listen(inbox: &Inbox) -> Option<Listener> {
 fn is_typing(event: &KeyboardEvent) -> bool {
     let target = event.target().and_then(|target| target.dyn_into::<HtmlElement>().ok());
     target.is_some_and(|element| {
-        matches!(element.tag_name().as_str(), "INPUT" | "TEXTAREA" | "SELECT") || element.is_content_editable()
+        let input = element.dyn_ref::<HtmlInputElement>().map(HtmlInputElement::type_);
+        match input.as_deref() {
+            Some("checkbox" | "radio" | "button" | "submit") => false,
+            Some(_) => true,
+            None => matches!(element.tag_name().as_str(), "TEXTAREA" | "SELECT") || element.is_content_editable(),
+        }
     })
 }

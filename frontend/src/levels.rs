@@ -1,6 +1,6 @@
 //! How loud everyone is, a few times a second.
 
-use crate::externs::ReceiverExt;
+use crate::externs::{AnalyserExt, ReceiverExt};
 use crate::inbox::Inbox;
 use crate::js;
 use crate::pc::Connections;
@@ -74,7 +74,7 @@ fn open(track: &MediaStreamTrack) -> Option<Ear> {
     stream.add_track(track);
     let source = context.create_media_stream_source(&stream).ok()?;
     let analyser = context.create_analyser().ok()?;
-    analyser.set_fft_size(512);
+    let _ = analyser.unchecked_ref::<AnalyserExt>().set_fft_size(512); // Else it looks at 2,048.
     source.connect_with_audio_node(&analyser).ok()?;
     Some(Ear { context, analyser, _source: source })
 }

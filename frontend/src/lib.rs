@@ -4,6 +4,7 @@
 
 #![recursion_limit = "512"] // A page is one type, as deep as its markup.
 
+mod bar;
 mod channel;
 mod clock;
 mod driver;
@@ -49,7 +50,7 @@ pub fn hydrate() {
         let (inbox, events) = Inbox::new();
         let intents = StoredValue::new_local(inbox.clone());
         let send = Callback::new(move |intent| intents.with_value(|inbox| inbox.intend(intent)));
-        provide_context(Call::new(view, send));
+        provide_context(Call::new(view, send, clock::utc_offset_min));
         wasm_bindgen_futures::spawn_local(driver::run(inbox, events, view));
         view! { <app::App address=address() /> }
     });

@@ -21,7 +21,7 @@ use wasm_bindgen_futures::JsFuture;
 
 const NAME: &str = "holdfast";
 const STORE: &str = "outbox";
-/// A browser that does not answer by then is taken to have nothing written down.
+/// The page does not wait longer for what a browser has written down; what comes later is taken in later.
 const LOAD_WITHIN_MS: u32 = 700;
 
 /// A message as it is written down.
@@ -71,8 +71,24 @@ impl Outbox {
         Some(db)
     }
 
+    /// Works with the database. A browser may close it at any time (in the background, or when its data is cleared): then it
+    /// is opened once more.
+    async fn with<T>(&self, work: impl AsyncFn(&Database) -> Option<T>) -> Option<T> {
+        for _ in 0..2 {
+            let db = self.open().await?;
+            if let Some(done) = work(&db).await {
+                return Some(done);
+            }
+            *self.0.db.borrow_mut() = None;
+        }
+        None
+    }
+
     async fn put(&self, row: &Row) -> Option<()> {
-        let db = self.open().await?;
+        self.with(async |db| Self::put_into(db, row).await).await
+    }
+
+    async fn put_into(db: &Database, row: &Row) -> Option<()> {
         let write = db.transaction(&[STORE], TransactionMode::ReadWrite).ok()?;
         let key = JsValue::from_str(&row.message.id.to_string());
         let value = JsValue::from_str(&encode(row));
@@ -90,18 +106,33 @@ impl Outbox {
 
     /// Forgets a message.
     pub async fn forget(&self, id: &str) -> Option<()> {
-        let db = self.open().await?;
-        let write = db.transaction(&[STORE], TransactionMode::ReadWrite).ok()?;
-        write.object_store(STORE).ok()?.delete(Query::Key(JsValue::from_str(id))).ok()?.await.ok()?;
-        write.await.ok().map(drop)
+        self.with(async |db| {
+            let write = db.transaction(&[STORE], TransactionMode::ReadWrite).ok()?;
+            write.object_store(STORE).ok()?.delete(Query::Key(JsValue::from_str(id))).ok()?.await.ok()?;
+            write.await.ok().map(drop)
+        })
+        .await
     }
 
-    /// Takes over the messages of this room that belong to no living page, oldest first.
-    pub async fn adopt(&self, room: &RoomId) -> Vec<Unsent> {
+    /// Takes over the messages of this room that belong to no living page, oldest first: `first` is told what is found in
+    /// time, `late` what a slow browser finds afterwards.
+    pub async fn adopt(&self, room: &RoomId, first: impl FnOnce(Vec<Unsent>), late: impl FnOnce(Vec<Unsent>)) {
         let found = Box::pin(self.orphans(room));
         match select(found, TimeoutFuture::new(LOAD_WITHIN_MS)).await {
-            Either::Left((found, _)) => found.unwrap_or_default(),
-            Either::Right(_) => vec![],
+            Either::Left((found, _)) => first(found.unwrap_or_default()),
+            Either::Right(((), found)) => {
+                first(vec![]);
+                if let Some(found) = found.await {
+                    late(found);
+                }
+            }
+        }
+    }
+
+    /// Closes the database under this page, as browsers do.
+    pub async fn lose_database(&self) {
+        if let Some(db) = self.open().await {
+            db.close();
         }
     }
 
@@ -113,9 +144,11 @@ impl Outbox {
     }
 
     async fn orphans(&self, room: &RoomId) -> Option<Vec<Unsent>> {
-        let db = self.open().await?;
-        let read = db.transaction(&[STORE], TransactionMode::ReadOnly).ok()?;
-        let values = read.object_store(STORE).ok()?.get_all(None, None).ok()?.await.ok()?;
+        let read = async |db: &Database| {
+            let read = db.transaction(&[STORE], TransactionMode::ReadOnly).ok()?;
+            read.object_store(STORE).ok()?.get_all(None, None).ok()?.await.ok()
+        };
+        let values = self.with(read).await?;
         let mut rows: Vec<Row> = values
             .iter()
             .filter_map(|value| decode::<Row>(&value.as_string()?).ok())

@@ -1,7 +1,7 @@
 //! The peer connections: each runs its operations one after the other and posts what comes of them.
 
 use crate::channel;
-use crate::externs::{PeerConnectionExt, TransceiverExt};
+use crate::externs::{PeerConnectionExt, SenderExt, TransceiverExt};
 use crate::inbox::Inbox;
 use crate::js;
 use crate::listener::Listener;
@@ -50,7 +50,7 @@ pub(crate) enum Operation {
 struct Connection {
     pc: RtcPeerConnection,
     operations: mpsc::Sender<Operation>,
-    channel: RtcDataChannel,
+    channel: Option<RtcDataChannel>,
     /// Pictures of ours go out on it.
     picture: Rc<Cell<bool>>,
     _listeners: Vec<Listener>,
@@ -95,7 +95,7 @@ impl Connections {
         let (operations, waiting) = mpsc::channel(WAITING);
         let mut listeners = listen(&pc, &post, peer, stream, Rc::clone(screen));
         let channel = channel::open(&pc);
-        listeners.extend(channel::listen(&channel, peer, epoch, inbox));
+        listeners.extend(channel.iter().flat_map(|channel| channel::listen(channel, peer, epoch, inbox)));
         let picture = Rc::new(Cell::new(true)); // Until the core says otherwise, which it does at once.
         let ours = Ours { media: media.clone(), picture: Rc::clone(&picture) };
         wasm_bindgen_futures::spawn_local(work(pc.clone(), waiting, ours, post));
@@ -142,13 +142,15 @@ impl Connections {
         if let Some(sender) = video.map(|video| video.sender()) {
             wasm_bindgen_futures::spawn_local(async move {
                 for active in [false, true] {
-                    let parameters = sender.get_parameters();
+                    let sender = sender.unchecked_ref::<SenderExt>();
+                    let Ok(parameters) = sender.get_parameters() else { return };
                     let encodings: js_sys::Array = js::get(&parameters, "encodings").unchecked_into();
                     if encodings.length() == 0 {
                         return;
                     }
                     let _ = js_sys::Reflect::set(&encodings.get(0), &"active".into(), &active.into());
-                    let _ = JsFuture::from(sender.set_parameters_with_parameters(&parameters)).await;
+                    let Ok(done) = sender.set_parameters(&parameters) else { return };
+                    let _ = JsFuture::from(done).await;
                 }
             });
         }
@@ -156,8 +158,15 @@ impl Connections {
 
     /// Sends a message to this person's page.
     pub(crate) fn send(&self, peer: PeerId, epoch: PcEpoch, text: &str) {
-        if let Some(connection) = self.0.borrow().connections.get(&(peer, epoch)) {
-            channel::send(&connection.channel, text);
+        if let Some(channel) = self.0.borrow().connections.get(&(peer, epoch)).and_then(|one| one.channel.as_ref()) {
+            channel::send(channel, text);
+        }
+    }
+
+    /// Closes the data channel to this person's page.
+    pub(crate) fn close_channel(&self, peer: PeerId, epoch: PcEpoch) {
+        if let Some(channel) = self.0.borrow().connections.get(&(peer, epoch)).and_then(|one| one.channel.as_ref()) {
+            channel.close();
         }
     }
 
@@ -206,9 +215,10 @@ impl Connections {
 /// certificates and network interfaces ready: the first of a page is slow, and people wait for it.
 pub(crate) async fn warm_up() {
     let Ok(pc) = RtcPeerConnection::new() else { return };
-    pc.add_transceiver_with_str("audio");
-    pc.add_transceiver_with_str("video");
-    let _ = set_local(&pc).await;
+    let both = ["audio", "video"].map(|kind| add_transceiver(&pc, kind));
+    if both.iter().all(Result::is_ok) {
+        let _ = set_local(&pc).await;
+    }
     TimeoutFuture::new(WARM_MS).await;
     pc.close();
 }
@@ -272,7 +282,8 @@ fn listen(
 }
 
 fn transceivers(pc: &RtcPeerConnection) -> impl Iterator<Item = RtcRtpTransceiver> + use<> {
-    pc.get_transceivers().to_vec().into_iter().filter_map(|one| one.dyn_into().ok())
+    let all = pc.unchecked_ref::<PeerConnectionExt>().get_transceivers().unwrap_or_default();
+    all.to_vec().into_iter().filter_map(|one| one.dyn_into().ok())
 }
 
 fn kind_of(transceiver: &RtcRtpTransceiver) -> MediaKind {
@@ -280,7 +291,7 @@ fn kind_of(transceiver: &RtcRtpTransceiver) -> MediaKind {
 }
 
 fn send_track(transceiver: &RtcRtpTransceiver, track: Option<&MediaStreamTrack>) {
-    let done = transceiver.sender().replace_track(track);
+    let Ok(done) = transceiver.sender().unchecked_ref::<SenderExt>().replace_track(track) else { return };
     wasm_bindgen_futures::spawn_local(async move {
         let _ = JsFuture::from(done).await; // Refused only when the connection was closed meanwhile.
     });
@@ -322,13 +333,11 @@ async fn work(pc: RtcPeerConnection, mut waiting: mpsc::Receiver<Operation>, our
 
 async fn make_offer(pc: &RtcPeerConnection, ours: &Ours, restart: bool) -> Result<Sdp, JsValue> {
     if restart {
-        pc.unchecked_ref::<PeerConnectionExt>().restart_ice();
+        pc.unchecked_ref::<PeerConnectionExt>().restart_ice()?;
     }
     if transceivers(pc).next().is_none() {
         for (name, kind) in [("audio", MediaKind::Audio), ("video", MediaKind::Video)] {
-            let init = RtcRtpTransceiverInit::new();
-            init.set_direction(RtcRtpTransceiverDirection::Sendrecv);
-            let transceiver = pc.add_transceiver_with_str_and_init(name, &init);
+            let transceiver = add_transceiver(pc, name)?;
             send_track(&transceiver, ours.track(kind).as_ref());
         }
     }
@@ -343,14 +352,22 @@ async fn apply_offer(pc: &RtcPeerConnection, ours: &Ours, sdp: &Sdp) -> Result<S
             let _ = transceiver.unchecked_ref::<TransceiverExt>().stop();
             continue;
         }
-        transceiver.set_direction(RtcRtpTransceiverDirection::Sendrecv);
+        if transceiver.unchecked_ref::<TransceiverExt>().set_direction("sendrecv").is_err() {
+            continue; // Their offer ended it.
+        }
         send_track(&transceiver, ours.track(kind_of(&transceiver)).as_ref());
     }
     set_local(pc).await
 }
 
+fn add_transceiver(pc: &RtcPeerConnection, kind: &str) -> Result<RtcRtpTransceiver, JsValue> {
+    let init = RtcRtpTransceiverInit::new();
+    init.set_direction(RtcRtpTransceiverDirection::Sendrecv);
+    pc.unchecked_ref::<PeerConnectionExt>().add_transceiver(kind, &init)
+}
+
 pub(crate) async fn set_local(pc: &RtcPeerConnection) -> Result<Sdp, JsValue> {
-    JsFuture::from(pc.unchecked_ref::<PeerConnectionExt>().set_local_description()).await?;
+    JsFuture::from(pc.unchecked_ref::<PeerConnectionExt>().set_local_description()?).await?;
     let text = pc.local_description().map(|description| description.sdp()).unwrap_or_default();
     Sdp::new(&text).map_err(|error| JsValue::from_str(&error.to_string()))
 }
@@ -358,12 +375,12 @@ pub(crate) async fn set_local(pc: &RtcPeerConnection) -> Result<Sdp, JsValue> {
 async fn set_remote(pc: &RtcPeerConnection, kind: RtcSdpType, sdp: &Sdp) -> Result<(), JsValue> {
     let description = RtcSessionDescriptionInit::new(kind);
     description.set_sdp(sdp.as_str());
-    JsFuture::from(pc.set_remote_description(&description)).await.map(|_| ())
+    JsFuture::from(pc.unchecked_ref::<PeerConnectionExt>().set_remote_description(&description)?).await.map(|_| ())
 }
 
 async fn add_candidate(pc: &RtcPeerConnection, candidate: &Candidate) -> Result<(), JsValue> {
     let init = RtcIceCandidateInit::new(candidate.line());
     init.set_sdp_mid(Some(candidate.mid()));
     init.set_sdp_m_line_index(Some(candidate.index()));
-    JsFuture::from(pc.add_ice_candidate_with_opt_rtc_ice_candidate_init(Some(&init))).await.map(|_| ())
+    JsFuture::from(pc.unchecked_ref::<PeerConnectionExt>().add_ice_candidate(&init)?).await.map(|_| ())
 }

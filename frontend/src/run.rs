@@ -1,5 +1,6 @@
 //! Runs effects: one arm each, one adapter call an arm.
 
+use crate::externs::ClipboardExt;
 use crate::flows::Flows;
 use crate::inbox::Inbox;
 use crate::levels::Levels;
@@ -8,12 +9,13 @@ use crate::outbox::Outbox;
 use crate::pc::{self, Connections, Operation, configuration};
 use crate::screen::Screen;
 use crate::socket::Socket;
-use crate::{storage, ways};
+use crate::{bar, storage, ways};
 use holdfast::RoomId;
 use holdfast::session::{Effect, Event, Intent};
 use holdfast::view::MediaKind;
 use std::cell::RefCell;
 use std::rc::Rc;
+use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::MediaStream;
 
@@ -92,6 +94,7 @@ impl Browser {
             }
             Effect::Refresh(peer, epoch) => self.connections.refresh(peer, epoch),
             Effect::SendPeer(peer, epoch, text) => self.connections.send(peer, epoch, &text),
+            Effect::CloseChannel(peer, epoch) => self.connections.close_channel(peer, epoch),
             Effect::Capture(capture) => self.media().map_or((), |media| media.capture(capture)),
             Effect::Release(kind) => self.media().map_or((), |media| media.release(kind)),
             Effect::Unmute => self.media().map_or((), |media| media.set_muted(false)),
@@ -129,13 +132,16 @@ impl Browser {
                 if let Some(window) = web_sys::window()
                     && crate::js::has(&window.navigator(), "clipboard")
                 {
-                    let copied = window.navigator().clipboard().write_text(&text);
+                    let copied = window.navigator().clipboard().unchecked_ref::<ClipboardExt>().write_text(&text);
                     wasm_bindgen_futures::spawn_local(async move {
-                        let _ = JsFuture::from(copied).await;
+                        if let Ok(copied) = copied {
+                            let _ = JsFuture::from(copied).await;
+                        }
                     });
                 }
             }
             Effect::CopyLink(room) => wasm_bindgen_futures::spawn_local(copy_link(room, self.inbox.clone())),
+            Effect::TidyAddress(room) => bar::tidy(&room),
         }
     }
 
@@ -168,21 +174,26 @@ impl Browser {
         let (outbox, inbox) = (self.outbox.clone(), self.inbox.clone());
         wasm_bindgen_futures::spawn_local(async move {
             let mut entrance = storage::recall(&room, name, join);
-            entrance.unsent = outbox.adopt(&room).await;
-            inbox.post(Event::Entered(room, entrance));
+            let enter = |unsent| {
+                entrance.unsent = unsent;
+                inbox.post(Event::Entered(room.clone(), entrance));
+            };
+            outbox.adopt(&room, enter, |late| inbox.post(Event::Found(late))).await;
         });
     }
 }
 
 async fn copy_link(room: RoomId, inbox: Inbox) {
+    let link = bar::link(&room);
     let copied = async {
         let window = web_sys::window()?;
-        let origin = window.location().origin().ok()?;
         if !crate::js::has(&window.navigator(), "clipboard") {
             return None;
         }
-        JsFuture::from(window.navigator().clipboard().write_text(&format!("{origin}/r/{room}"))).await.ok()
+        let clipboard = window.navigator().clipboard();
+        let copied = clipboard.unchecked_ref::<ClipboardExt>().write_text(&link).ok()?;
+        JsFuture::from(copied).await.ok()
     };
     let copied = copied.await.is_some();
-    inbox.intend(Intent::LinkCopied(copied));
+    inbox.intend(if copied { Intent::LinkCopied } else { Intent::LinkNotCopied(link) });
 }

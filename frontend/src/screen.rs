@@ -34,7 +34,7 @@ impl Screen {
             return;
         };
         if video.src_object().as_ref() != Some(stream) {
-            video.set_src_object(Some(stream));
+            let _ = video.unchecked_ref::<MediaElementExt>().set_src_object(stream);
         }
         video.set_muted(who.is_none());
         if let Some(speaker) = self.speaker.as_deref().filter(|_| who.is_some()) {

@@ -1,6 +1,7 @@
 //! What is remembered: the name in this browser, the seat in this tab.
 
-use crate::{clock, js};
+use crate::bar::asks_for;
+use crate::js;
 use holdfast::RoomId;
 use holdfast::session::{Entrance, Keepsake};
 use holdfast::view::MediaProblem;
@@ -30,16 +31,10 @@ pub fn recall(room: &RoomId, name: String, join: bool) -> Entrance {
         join,
         keepsake: kept.and_then(|text| decode::<Keepsake>(&text).ok()),
         unsent: vec![],
-        utc_offset_min: clock::utc_offset_min(),
         debug: asks_for("debug"),
         plain: asks_for("debug") && asks_for("plain"),
         barred: barred(),
     }
-}
-
-/// Whether the page's address has `name=1`.
-fn asks_for(name: &str) -> bool {
-    crate::address().query.get(name).as_deref() == Some("1")
 }
 
 /// Why this page can never open a camera or microphone.

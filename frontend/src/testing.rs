@@ -4,13 +4,11 @@ pub use crate::clock::now;
 pub use crate::outbox::Outbox;
 pub use crate::storage::{forget_seat, recall, save_seat};
 
-use crate::inbox::Inbox;
+use crate::inbox::{Inbox, Mail};
 use crate::media::Media;
 use crate::pc::{self, Connections, Operation};
 use crate::screen::Screen;
 use crate::socket::Socket;
-use futures::StreamExt;
-use futures::channel::mpsc;
 use futures::future::{Either, select};
 use gloo_timers::future::TimeoutFuture;
 use holdfast::recovery::Route;
@@ -35,7 +33,7 @@ pub fn is_live(track: &MediaStreamTrack) -> bool {
 /// The adapters on one mailbox.
 pub struct Probe {
     inbox: Inbox,
-    events: mpsc::Receiver<Event>,
+    mail: Mail,
     socket: Socket,
     media: Media,
     connections: Connections,
@@ -55,12 +53,12 @@ impl Probe {
     /// When the browser makes no stream.
     #[must_use]
     pub fn new() -> Self {
-        let (inbox, events) = Inbox::new();
+        let (inbox, mail) = Inbox::new();
         let connections = Connections::default();
         let preview = MediaStream::new().expect("the browser makes streams");
         let media = Media::new(inbox.clone(), preview, Rc::new(|_, _| ()));
         let socket = Socket::new(inbox.clone());
-        Self { inbox, events, socket, media, connections, screen: Rc::default() }
+        Self { inbox, mail, socket, media, connections, screen: Rc::default() }
     }
 
     /// Waits for an event that `wanted` takes; others are dropped.
@@ -70,7 +68,9 @@ impl Probe {
     pub async fn until(&mut self, wanted: impl Fn(&Event) -> bool) -> Event {
         let mut deadline = TimeoutFuture::new(WITHIN_MS);
         loop {
-            match select(self.events.next(), &mut deadline).await {
+            let next = self.mail.next();
+            futures::pin_mut!(next);
+            match select(next, &mut deadline).await {
                 Either::Left((Some(event), _)) if wanted(&event) => return event,
                 Either::Left((Some(_), _)) => {}
                 Either::Left((None, _)) | Either::Right(_) => panic!("the event did not come"),

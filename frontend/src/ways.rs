@@ -1,5 +1,6 @@
 //! Tries one STUN or TURN server: does it give this browser an address?
 
+use crate::externs::PeerConnectionExt;
 use crate::js;
 use crate::listener::Listener;
 use crate::pc::{configuration, set_local};
@@ -13,7 +14,7 @@ use holdfast::session::Tried;
 use holdfast::view::Subject;
 use holdfast::wire::IceServer;
 use wasm_bindgen::{JsCast, JsValue};
-use web_sys::{RtcPeerConnection, RtcPeerConnectionIceEvent};
+use web_sys::{RtcDataChannelInit, RtcPeerConnection, RtcPeerConnectionIceEvent};
 
 /// A connection that finds nothing is kept no longer than this.
 const WITHIN_MS: u32 = Limits::CHECK_WITHIN_MS as u32 + 1_000;
@@ -56,7 +57,7 @@ async fn gather(pc: &RtcPeerConnection, relay: bool) -> Result<Tried, JsValue> {
             }
         }),
     ];
-    pc.create_data_channel("check");
+    pc.unchecked_ref::<PeerConnectionExt>().create_data_channel("check", &RtcDataChannelInit::new())?;
     set_local(pc).await?;
     let mut late = TimeoutFuture::new(WITHIN_MS).fuse();
     // A browser that does not say what failed cannot say that nothing did.

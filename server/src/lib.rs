@@ -8,6 +8,7 @@ pub mod api;
 pub mod archive;
 pub mod backends;
 pub mod clock;
+pub mod codes;
 pub mod config;
 pub mod deletion;
 pub mod dependency;

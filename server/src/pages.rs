@@ -2,22 +2,25 @@
 
 use crate::api::new_room;
 use crate::api::problem::Problem;
+use crate::codes::{mended, room_in};
 use crate::config::Config;
 use crate::state::App;
-use ::app::address::{Address, Page};
+use ::app::address::{Address, Page, encode};
 use axum::Form;
 use axum::extract::rejection::FormRejection;
 use axum::extract::{ConnectInfo, Query, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
-use holdfast::RoomId;
 use leptos::config::{Env, LeptosOptions};
 use leptos::nonce::use_nonce;
 use leptos::prelude::use_context;
 use leptos_axum::ResponseOptions;
 use serde::Deserialize;
 use std::net::SocketAddr;
+
+/// As many characters of a code that is none come back; the field takes no more.
+const CODE_CHARS: usize = 400;
 
 /// How the client was built, without cargo-leptos beside the running server.
 #[must_use]
@@ -90,6 +93,10 @@ pub async fn security_headers(request: Request, next: Next) -> Response {
 /// Renders the page of a request's path.
 pub async fn show(State(app): State<App>, request: Request) -> Response {
     let uri = request.uri();
+    if let Some(path) = mended(uri.path()) {
+        let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+        return Redirect::to(&format!("{path}{query}")).into_response();
+    }
     let address = Address::read(uri.path(), uri.query().unwrap_or_default());
     let status = if address.page == Page::NotFound { StatusCode::NOT_FOUND } else { StatusCode::OK };
     let options = app.leptos.clone();
@@ -139,28 +146,10 @@ pub async fn join_call(query: Result<Query<JoinQuery>, axum::extract::rejection:
     let Ok(Query(JoinQuery { code })) = query else { return Problem::BadParameter.into_response() };
     match room_in(&code) {
         Some(room) => Redirect::to(&format!("/r/{room}")).into_response(),
-        None => Redirect::to("/?unknown=1").into_response(),
-    }
-}
-
-/// The room a code or a pasted link names.
-fn room_in(text: &str) -> Option<RoomId> {
-    let text = text.trim();
-    let code = text.rsplit_once("/r/").map_or(text, |(_, rest)| rest);
-    code.split(['?', '#', '/']).next()?.parse().ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_code_or_a_link_names_a_room() {
-        for text in ["abc-def", " ABC-def ", "https://x.example/r/abc-def?name=Ana&join=1", "x.example/r/abc-def#top"] {
-            assert_eq!(room_in(text).map(String::from), Some("abc-def".into()), "{text}");
-        }
-        for text in ["", "a b c", "https://x.example/", "../../etc"] {
-            assert_eq!(room_in(text), None, "{text}");
+        // What was typed comes back, so that nobody types it anew.
+        None => {
+            let typed: String = code.chars().take(CODE_CHARS).collect();
+            Redirect::to(&format!("/?unknown=1&code={}", encode(&typed))).into_response()
         }
     }
 }

@@ -140,13 +140,42 @@ async fn forms_work_without_the_client() {
     let started = http.post(server.url("/new")).send().await.expect("an answer");
     assert_eq!(started.status(), StatusCode::SEE_OTHER);
     assert!(started.headers()["location"].to_str().is_ok_and(|path| path.starts_with("/r/")));
-    for (code, location) in
-        [("ABC-d", "/r/abc-d"), ("https%3A%2F%2Fx.example%2Fr%2Fabc%3Fjoin%3D1", "/r/abc"), ("no+room", "/?unknown=1")]
-    {
+    for (code, location) in [
+        ("ABC-d", "/r/abc-d"),
+        ("https%3A%2F%2Fx.example%2Fr%2Fabc%3Fjoin%3D1", "/r/abc"),
+        ("no+room%21", "/?unknown=1&code=no%20room%21"),
+        ("kavotimuresakem", "/r/kavot-imure-sakem"),
+    ] {
         let joined = http.get(server.url(&format!("/join?code={code}"))).send().await.expect("an answer");
         assert_eq!(joined.headers()["location"], location);
     }
     assert_eq!(http.get(server.url("/nowhere")).send().await.expect("an answer").status(), StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_link_that_was_damaged_on_its_way_leads_to_the_room_it_names() {
+    let server = TestServer::start().await;
+    let http = Client::builder().redirect(reqwest::redirect::Policy::none()).build().expect("a client");
+    for (path, location) in [
+        ("/r/abc-def/", "/r/abc-def"),
+        ("/r/abc-def.", "/r/abc-def"),
+        ("/r/abc-def%E2%80%8B?name=Ana", "/r/abc-def?name=Ana"),
+        ("/r/abc%2Ddef", "/r/abc-def"),
+        ("/r/ABC-def", "/r/abc-def"),
+        ("/r/kavotimuresakem", "/r/kavot-imure-sakem"),
+    ] {
+        let answer = http.get(server.url(path)).send().await.expect("an answer");
+        assert_eq!(answer.status(), StatusCode::SEE_OTHER, "{path}");
+        assert_eq!(answer.headers()["location"], location, "{path}");
+    }
+    for path in ["/r/abc-def", "/r/abc-def?name=Ana", "/?unknown=1&code=no%20room"] {
+        let answer = http.get(server.url(path)).send().await.expect("an answer");
+        assert_eq!(answer.status(), StatusCode::OK, "{path}");
+    }
+    let refused = reqwest::get(server.url("/join?code=no+such+%2F+%22room%22")).await.expect("an answer");
+    let page = refused.text().await.expect("a page");
+    assert!(page.contains("value=\"no such / &quot;room&quot;\""), "what was typed is still there");
+    assert_eq!(http.get(server.url("/r/abc/more")).send().await.expect("an answer").status(), StatusCode::NOT_FOUND);
 }
 
 #[tokio::test]

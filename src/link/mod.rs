@@ -148,6 +148,12 @@ impl Link {
         matches!(self.state, LinkState::Online { .. })
     }
 
+    /// Whether what arrives on the newest socket counts: once it is given up, nothing does.
+    #[must_use]
+    pub const fn listens(&self) -> bool {
+        matches!(self.state, LinkState::Greeting { .. } | LinkState::Online { .. })
+    }
+
     /// When to call [`Link::handle`] with [`LinkEvent::Tick`].
     #[must_use]
     pub fn next_deadline(&self) -> Option<Millis> {

@@ -9,7 +9,12 @@ pub enum Claim {
     /// A new seat with this freshly minted id.
     Fresh(PeerId),
     /// The seat they held before.
-    Held(PeerId),
+    Held {
+        /// Which.
+        peer: PeerId,
+        /// The seat they get if that one was left for good.
+        else_fresh: PeerId,
+    },
 }
 
 /// What an append was for.
@@ -126,6 +131,13 @@ pub enum RoomEvent {
         /// The entries, in order.
         entries: Vec<(Offset, Entry)>,
     },
+    /// A socket is so slow that this entry's frame was not queued for it: it reads pages at its own pace from now on.
+    Behind {
+        /// The socket.
+        conn: ConnId,
+        /// The last entry that was queued.
+        sent: u64,
+    },
     /// Time has passed.
     Tick,
 }
@@ -139,6 +151,23 @@ pub enum RoomEffect {
         to: Vec<ConnId>,
         /// The message.
         msg: ServerMsg,
+    },
+    /// Send what somebody else wants this socket to hear, unless much waits for it already: nobody is closed for what
+    /// others send them.
+    Pass {
+        /// The sockets.
+        to: Vec<ConnId>,
+        /// The message.
+        msg: ServerMsg,
+    },
+    /// Send a new entry to these sockets, and report with [`RoomEvent::Behind`] for whom too much waits already.
+    Live {
+        /// The sockets.
+        to: Vec<ConnId>,
+        /// Its place.
+        offset: Offset,
+        /// What happened.
+        entry: Entry,
     },
     /// Send `welcome`, adding what only the server can mint: token, time, ICE servers.
     Welcome {

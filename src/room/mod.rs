@@ -3,6 +3,7 @@
 mod event;
 mod lane;
 mod nodes;
+mod passing;
 mod presence;
 mod seating;
 
@@ -16,6 +17,7 @@ use crate::wire::{
     ClientMsg, CloseCode, Entry, Hello, LeaveReason, MediaState, Name, NodeMsg, Presence, Refusal, Seat, ServerMsg,
 };
 use lane::Lane;
+use passing::{Departed, Passed, Switches};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Whether a seat's link is up.
@@ -41,6 +43,9 @@ struct Member {
     claim: u64,
     link: Link,
     chats: Bucket,
+    /// What was passed on to each other seat.
+    passed: BTreeMap<PeerId, Passed>,
+    switches: Switches,
     /// Set while the log does not have this member because it began anew; when to sign them in again.
     rejoin: Option<Millis>,
     /// Set while a `Left` entry for this seat is on its way; when to ask again.
@@ -92,6 +97,7 @@ pub struct Room {
     conns: BTreeMap<ConnId, Role>,
     /// Seats whose socket closed before their `joined` was folded: nobody holds a token for them.
     orphans: BTreeSet<PeerId>,
+    departed: Departed,
     nodes: Nodes,
     hides_addresses: bool,
 }
@@ -115,7 +121,7 @@ enum Nodes {
 impl Room {
     /// A room on the only node there is, whose log begins after this place and was not read yet.
     #[must_use]
-    pub const fn new(from: Offset) -> Self {
+    pub fn new(from: Offset) -> Self {
         Self {
             epoch: from.epoch,
             head: from.seq,
@@ -124,6 +130,7 @@ impl Room {
             members: BTreeMap::new(),
             conns: BTreeMap::new(),
             orphans: BTreeSet::new(),
+            departed: Departed::default(),
             nodes: Nodes::Alone,
             hides_addresses: false,
         }
@@ -195,7 +202,8 @@ impl Room {
                 Some(heard.plus(Limits::LEFT_AFTER_MS + Limits::LEFT_ELSEWHERE_EXTRA_MS))
             }
         };
-        self.members.values().filter_map(deadline).chain(self.next_beat()).min()
+        let switches = self.members.values().filter_map(|member| member.switches.next_deadline());
+        self.members.values().filter_map(deadline).chain(switches).chain(self.next_beat()).min()
     }
 
     /// Applies one event and says what must happen next.
@@ -223,6 +231,7 @@ impl Room {
             RoomEvent::Folded { offset, entry } => self.fold(now, offset, &entry),
             RoomEvent::Appended { ticket, outcome } => self.appended(now, ticket, outcome),
             RoomEvent::Page { conn, entries } => self.page(conn, entries),
+            RoomEvent::Behind { conn, sent } => self.behind(conn, sent),
             RoomEvent::Tick => self.tick(now),
         }
     }
@@ -261,12 +270,14 @@ impl Room {
                 effects.push(refuse(conn, Refusal::ShowsAddress, None));
             }
             ClientMsg::Signal { to, stream, seq, signal } => {
-                effects.extend(self.pass_on(peer, to, ServerMsg::Signal { from: peer, stream, seq, signal }));
+                let msg = ServerMsg::Signal { from: peer, stream, seq, signal };
+                effects.extend(self.pass_on(now, conn, peer, to, msg));
             }
             ClientMsg::SignalAck { to, stream, seq } => {
-                effects.extend(self.pass_on(peer, to, ServerMsg::SignalAck { from: peer, stream, seq }));
+                let msg = ServerMsg::SignalAck { from: peer, stream, seq };
+                effects.extend(self.pass_on(now, conn, peer, to, msg));
             }
-            ClientMsg::State { media } => effects.extend(self.set_media(peer, media)),
+            ClientMsg::State { media } => effects.extend(self.set_media(now, peer, media)),
             ClientMsg::Range { after } => effects.extend(self.range(conn, after)),
             ClientMsg::History { before } => effects.push(RoomEffect::History { conn, before }),
             ClientMsg::Leave if self.members.get(&peer).is_some_and(|member| member.leaving.is_some()) => {}
@@ -290,22 +301,6 @@ impl Room {
         let was_silent = matches!(member.link, Link::Silent { .. });
         member.link = Link::Here { conn, heard: now };
         if was_silent { self.announce(peer, true) } else { vec![] }
-    }
-
-    /// A signal reaches nobody but the seat it names, in this room, under the sender's true seat.
-    fn pass_on(&self, from: PeerId, to: PeerId, msg: ServerMsg) -> Option<RoomEffect> {
-        let member = self.members.get(&to).filter(|_| from != to)?;
-        match member.link {
-            Link::Here { conn, .. } | Link::Silent { conn, .. } => Some(RoomEffect::Send { to: vec![conn], msg }),
-            Link::Elsewhere { .. } => Some(RoomEffect::Tell { msg: NodeMsg::Forward { to, msg: Box::new(msg) } }),
-            Link::Away { .. } => None,
-        }
-    }
-
-    fn set_media(&mut self, peer: PeerId, media: MediaState) -> Option<RoomEffect> {
-        let member = self.members.get_mut(&peer).expect("a seated socket has a member");
-        member.media = media;
-        self.to_others(peer, ServerMsg::State { peer, media })
     }
 
     fn give_up(&mut self, now: Millis, peer: PeerId, reason: LeaveReason) -> RoomEffect {
@@ -350,7 +345,12 @@ impl Room {
             Entry::Joined { peer, name, media, at } => {
                 effects.extend(self.fold_joined(now, offset, *peer, name, *media, *at));
             }
-            Entry::Left { peer, joined, .. } => effects.extend(self.fold_left(*peer, *joined)),
+            Entry::Left { peer, joined, reason, .. } => {
+                if *reason == LeaveReason::Left {
+                    self.departed.note(*peer); // Whoever holds a token of the seat is not its person any more.
+                }
+                effects.extend(self.fold_left(*peer, *joined));
+            }
             Entry::Chat { id, .. } => self.chat_folded(*id),
             Entry::Deleted { .. } | Entry::Redacted => {}
         }
@@ -362,7 +362,7 @@ impl Room {
         }
         if !to.is_empty() {
             // The entry goes before what it causes, so that nobody hears of a seat they were not told of.
-            effects.insert(0, RoomEffect::Send { to, msg: ServerMsg::Event { offset, entry: entry.clone() } });
+            effects.insert(0, RoomEffect::Live { to, offset, entry: entry.clone() });
         }
         if matches!(entry, Entry::Joined { .. } | Entry::Left { .. }) {
             effects.extend(self.lobby_news());
@@ -372,7 +372,13 @@ impl Room {
 
     /// Tells everyone else that somebody's link went down or came back.
     fn announce(&self, peer: PeerId, here: bool) -> Vec<RoomEffect> {
-        self.to_others(peer, ServerMsg::Presence { peer, here }).into_iter().collect()
+        // Whoever misses it reads in the next `pong` who is away.
+        let told = self.to_others(peer, ServerMsg::Presence { peer, here });
+        let told = told.map(|effect| match effect {
+            RoomEffect::Send { to, msg } => RoomEffect::Pass { to, msg },
+            other => other,
+        });
+        told.into_iter().collect()
     }
 
     fn to_others(&self, peer: PeerId, msg: ServerMsg) -> Option<RoomEffect> {

@@ -63,7 +63,7 @@ impl Room {
             }
             NodeMsg::Forward { to, msg } => {
                 let conn = self.members.get(&to).and_then(super::Member::conn);
-                conn.map(|conn| RoomEffect::Send { to: vec![conn], msg: *msg }).into_iter().collect()
+                conn.map(|conn| RoomEffect::Pass { to: vec![conn], msg: *msg }).into_iter().collect()
             }
         }
     }

@@ -11,7 +11,7 @@ impl Room {
         if !self.loaded {
             return vec![];
         }
-        let mut effects = vec![];
+        let mut effects = self.tell_switches(now);
         let due: Vec<PeerId> = self.members.keys().copied().collect();
         for peer in due {
             let member = &self.members[&peer];

@@ -1,12 +1,14 @@
 //! How somebody gets a seat, loses it, and is told what they missed.
 
 use super::lane::Lane;
+use super::passing::Switches;
 use super::{Claim, Link, Member, Nodes, Role, Room, RoomEffect, Ticket, refuse};
 use crate::bucket::Bucket;
 use crate::id::{ConnId, Offset, PeerId};
 use crate::limits::Limits;
 use crate::time::Millis;
 use crate::wire::{CloseCode, Entry, Hello, LeaveReason, MediaState, Name, Refusal, ServerMsg};
+use std::collections::BTreeMap;
 
 impl Room {
     pub(super) fn watch(&mut self, conn: ConnId) -> Vec<RoomEffect> {
@@ -18,17 +20,23 @@ impl Room {
         vec![RoomEffect::Send { to: vec![conn], msg: self.lobby() }]
     }
 
-    pub(super) fn hello(&mut self, now: Millis, conn: ConnId, hello: Box<Hello>, claim: Claim) -> Vec<RoomEffect> {
+    pub(super) fn hello(&mut self, now: Millis, conn: ConnId, mut hello: Box<Hello>, claim: Claim) -> Vec<RoomEffect> {
         match self.conns.get(&conn) {
             Some(Role::Seated { .. } | Role::Joining { .. }) => return vec![refuse(conn, Refusal::Seated, None)],
             Some(Role::Watcher) | None => {}
         }
-        let peer = match claim {
-            Claim::Fresh(peer) | Claim::Held(peer) => peer,
+        let (peer, fresh) = match claim {
+            Claim::Fresh(peer) => (peer, true),
+            // Its person left for good: whoever comes with its token is somebody new.
+            Claim::Held { peer, else_fresh } if self.departed.has(peer) => (else_fresh, true),
+            Claim::Held { peer, .. } => (peer, false),
         };
-        if matches!(claim, Claim::Held(_))
-            && let Some(member) = self.members.get(&peer)
-        {
+        let known = self.members.get(&peer).filter(|_| !fresh);
+        // A number from far ahead would keep every later socket of the seat out.
+        let most =
+            now.plus(Limits::CLOCK_SLACK_MS).as_unix().max(known.map_or(0, |member| member.claim.saturating_add(1)));
+        hello.claim = hello.claim.min(most);
+        if let Some(member) = known {
             if hello.claim < member.claim {
                 return self.close(conn, CloseCode::Replaced); // A newer socket of the same page has the seat.
             }
@@ -38,7 +46,6 @@ impl Room {
             return self.close(conn, CloseCode::RoomFull);
         }
         let entry = Entry::Joined { peer, name: hello.name.clone(), media: hello.media, at: now };
-        let fresh = matches!(claim, Claim::Fresh(_));
         self.conns.insert(conn, Role::Joining { peer, fresh, hello });
         vec![RoomEffect::Append { ticket: Ticket::Joined { conn }, entry, ask_archive: false }]
     }
@@ -100,8 +107,18 @@ impl Room {
         };
         let claim = waiting.as_ref().map_or(0, |(_, hello)| hello.claim);
         let chats = Bucket::new(now, Limits::CHAT_BURST, Limits::CHAT_PER_S);
-        let member =
-            Member { name: name.clone(), media, joined: offset, claim, link, chats, rejoin: None, leaving: None };
+        let member = Member {
+            name: name.clone(),
+            media,
+            joined: offset,
+            claim,
+            link,
+            chats,
+            passed: BTreeMap::new(),
+            switches: Switches::new(now),
+            rejoin: None,
+            leaving: None,
+        };
         self.members.insert(peer, member);
         match waiting {
             Some((conn, hello)) => self.seat(conn, peer, &hello, false),
@@ -117,6 +134,9 @@ impl Room {
     pub(super) fn fold_left(&mut self, peer: PeerId, joined: Offset) -> Vec<RoomEffect> {
         if self.members.get(&peer).is_none_or(|member| member.joined != joined) {
             return vec![]; // Of an earlier stay.
+        }
+        for member in self.members.values_mut() {
+            member.passed.remove(&peer);
         }
         match self.members.remove(&peer).and_then(|member| member.conn()) {
             Some(conn) => self.close(conn, CloseCode::Silent),
@@ -179,6 +199,14 @@ impl Room {
         (*sent, *reading) = (from.seq, Some(head.seq));
         effects.push(RoomEffect::Read { conn, after: from });
         effects
+    }
+
+    /// What was queued for a slow socket ends with `sent`; what follows is read from the log, page by page.
+    pub(super) fn behind(&mut self, conn: ConnId, last: u64) -> Vec<RoomEffect> {
+        let head = self.head();
+        let Some(Role::Seated { sent, reading: reading @ None, .. }) = self.conns.get_mut(&conn) else { return vec![] };
+        (*sent, *reading) = (last, Some(head.seq));
+        vec![RoomEffect::Read { conn, after: Offset { epoch: head.epoch, seq: last } }]
     }
 
     pub(super) fn page(&mut self, conn: ConnId, entries: Vec<(Offset, Entry)>) -> Vec<RoomEffect> {

@@ -1,36 +1,12 @@
 //! From page to page: while the server is away, or somebody is away from it, pages carry each other's messages.
 
+use super::channel::Passage;
 use super::people::Person;
 use super::{ChannelEvent, Effect, Session};
-use crate::bucket::Bucket;
 use crate::id::{ChatId, PcEpoch, PeerId};
 use crate::limits::Limits;
-use crate::rng::Rng;
 use crate::time::Millis;
 use crate::wire::{Body, PeerMsg, Signal, decode, encode};
-
-/// The data channel to one person.
-#[derive(Debug)]
-pub(super) struct Channel {
-    /// The connection on which it is open.
-    open: Option<PcEpoch>,
-    /// What they know us by when somebody else brings our words, and what we know them by.
-    ours: u64,
-    theirs: Option<u64>,
-    bucket: Bucket,
-}
-
-impl Channel {
-    pub(super) fn new(now: Millis, rng: &mut Rng) -> Self {
-        let bucket = Bucket::new(now, Limits::PEER_MESSAGE_BURST, Limits::PEER_MESSAGES_PER_S);
-        Self { open: None, ours: rng.next_u64() >> 11, theirs: None, bucket }
-    }
-
-    /// The connection it is open on, if that is still the one in use.
-    fn on(&self, epoch: PcEpoch) -> Option<PcEpoch> {
-        self.open.filter(|open| *open == epoch)
-    }
-}
 
 impl Person {
     pub(super) fn open_channel(&self) -> Option<PcEpoch> {
@@ -46,45 +22,48 @@ impl Session {
         match event {
             ChannelEvent::Opened | ChannelEvent::Text(_) if self.plain => vec![],
             ChannelEvent::Opened => {
-                person.channel.open = Some(epoch);
+                person.channel.opened(epoch);
                 let mut effects = self.greet_page(peer);
                 effects.extend(self.picture_state(peer));
                 if !self.can_store() {
-                    effects.extend(self.pass_chat(&[peer], &self.chat.waiting_ids()));
+                    let waiting = self.chat.waiting_ids();
+                    effects.extend(self.pass_chat(&[peer], &waiting));
                     let again = self.people.get_mut(&peer).map(|person| person.peer.resend(now)).unwrap_or_default();
                     effects.extend(self.run_peer(peer, again));
                 }
                 effects
             }
             ChannelEvent::Closed => {
-                person.channel.open = None;
+                person.channel.closed();
                 vec![]
             }
-            ChannelEvent::Text(text) => {
-                if text.len() > Limits::FRAME_BYTES || !person.channel.bucket.take(now) {
-                    return vec![]; // Too much of it: what matters comes again.
-                }
+            ChannelEvent::Text(_) if person.channel.on(epoch).is_none() => vec![], // We have closed it.
+            ChannelEvent::Text(text) => match person.channel.admit(now, text.len()) {
                 // A page of another version: what we cannot read we cannot act on.
-                decode::<PeerMsg>(&text).map_or_else(|_| vec![], |msg| self.page_says(now, peer, msg))
-            }
+                Passage::Open => decode::<PeerMsg>(&text).map_or_else(|_| vec![], |msg| self.page_says(now, peer, msg)),
+                Passage::Dropped => vec![],
+                Passage::Closed => vec![Effect::CloseChannel(peer, epoch)],
+            },
         }
     }
 
-    fn greet_page(&self, peer: PeerId) -> Vec<Effect> {
-        let pass = self.people.get(&peer).map_or(0, |person| person.channel.ours);
-        self.to_page(peer, &PeerMsg::Greet { pass, waiting: self.chat.waiting_ids() })
+    fn greet_page(&mut self, peer: PeerId) -> Vec<Effect> {
+        let Some(key) = self.people.get(&peer).map(|person| person.channel.key()) else { return vec![] };
+        let waiting = self.chat.waiting_ids().into_iter().map(ChatId::shadow).collect();
+        self.tell_page(peer, &PeerMsg::Greet { key, waiting })
     }
 
     /// A message of ours was taken back: whoever has read it forgets it.
-    pub(super) fn take_back(&self) -> Vec<Effect> {
-        self.people.keys().flat_map(|peer| self.greet_page(*peer)).collect()
+    pub(super) fn take_back(&mut self) -> Vec<Effect> {
+        let peers: Vec<PeerId> = self.people.keys().copied().collect();
+        peers.into_iter().flat_map(|peer| self.greet_page(peer)).collect()
     }
 
     fn page_says(&mut self, now: Millis, from: PeerId, msg: PeerMsg) -> Vec<Effect> {
         match msg {
-            PeerMsg::Greet { pass, waiting } => {
+            PeerMsg::Greet { key, waiting } => {
                 if let Some(person) = self.people.get_mut(&from) {
-                    person.channel.theirs = Some(pass);
+                    person.channel.learn(key);
                 }
                 // Without a server nobody can tell what is stored by now.
                 if self.link.is_online() {
@@ -94,10 +73,9 @@ impl Session {
             }
             PeerMsg::Signal { stream, seq, signal } => self.signal(now, from, stream, seq, signal),
             PeerMsg::SignalAck { stream, seq } => {
-                if let Some(person) = self.people.get_mut(&from) {
-                    person.peer.acknowledged(now, stream, seq);
-                }
-                vec![]
+                let Some(person) = self.people.get_mut(&from) else { return vec![] };
+                let more = person.peer.acknowledged(now, stream, seq);
+                self.run_peer(from, more)
             }
             PeerMsg::State { media } => {
                 if let Some(person) = self.people.get_mut(&from) {
@@ -106,13 +84,14 @@ impl Session {
                 self.expect(now, from)
             }
             PeerMsg::Refresh => {
-                let epoch = self.people.get(&from).map(|person| person.peer.epoch());
-                epoch.map(|epoch| Effect::Refresh(from, epoch)).into_iter().collect()
+                let Some(person) = self.people.get_mut(&from) else { return vec![] };
+                let granted = person.channel.may_ask_for_picture(now).then(|| person.peer.epoch());
+                granted.map(|epoch| Effect::Refresh(from, epoch)).into_iter().collect()
             }
-            PeerMsg::Want { picture } => self.picture_wanted(from, picture),
+            PeerMsg::Want { picture } => self.picture_wanted(now, from, picture),
             PeerMsg::Sends { picture } => self.picture_sent(now, from, picture),
-            PeerMsg::Chat { id, body, at } => {
-                self.heard_from_page(from, id, &body, at);
+            PeerMsg::Chat { shadow, body, at } => {
+                self.heard_from_page(from, shadow, &body, at);
                 vec![]
             }
             PeerMsg::Leave => {
@@ -124,16 +103,26 @@ impl Session {
                 }
                 vec![]
             }
-            PeerMsg::Carry { to, pass, msg } => {
+            PeerMsg::Carry { to, n, seal, msg } => {
                 let can = to != from && msg.can_be_carried();
                 let open = self.people.get(&to).and_then(Person::open_channel).filter(|_| can);
-                let Some(epoch) = open else { return vec![] };
-                vec![Effect::SendPeer(to, epoch, encode(&PeerMsg::Carried { from, pass, msg }))]
+                let (Some(epoch), Some(author)) = (open, self.people.get_mut(&from)) else { return vec![] };
+                let text = encode(&PeerMsg::Carried { from, n, seal, msg });
+                if !author.channel.may_be_carried_for(now, text.len()) {
+                    return vec![];
+                }
+                vec![Effect::SendPeer(to, epoch, text)]
             }
-            PeerMsg::Carried { from: author, pass, msg } => {
-                let known = self.people.get(&author).is_some_and(|person| person.channel.theirs == Some(pass));
-                // Forged, or from before one of us reloaded.
-                if known && author != from && msg.can_be_carried() { self.page_says(now, author, *msg) } else { vec![] }
+            PeerMsg::Carried { from: author, .. } if author == from => vec![],
+            PeerMsg::Carried { from: author, .. } => {
+                let me = self.seat.as_ref().map(|seat| seat.peer);
+                let (Some(me), Some(person)) = (me, self.people.get_mut(&author)) else { return vec![] };
+                let known = person.channel.is_theirs(author, me, &msg);
+                match msg {
+                    // Else forged, brought twice, or from before one of us reloaded.
+                    PeerMsg::Carried { msg, .. } if known && msg.can_be_carried() => self.page_says(now, author, *msg),
+                    _ => vec![],
+                }
             }
         }
     }
@@ -149,15 +138,15 @@ impl Session {
     }
 
     /// Over the channel to this person; if their path does not work, also through others.
-    pub(super) fn to_page(&self, peer: PeerId, msg: &PeerMsg) -> Vec<Effect> {
-        let Some(person) = self.people.get(&peer) else { return vec![] };
+    pub(super) fn tell_page(&mut self, peer: PeerId, msg: &PeerMsg) -> Vec<Effect> {
+        let me = self.seat.as_ref().map(|seat| seat.peer);
+        let (Some(me), Some(person)) = (me, self.people.get_mut(&peer)) else { return vec![] };
         let direct = person.open_channel().map(|epoch| Effect::SendPeer(peer, epoch, encode(msg)));
         let mut effects: Vec<Effect> = direct.into_iter().collect();
         let works = person.open_channel().is_some() && person.peer.recovery().is_healthy();
-        // Who never had a channel to us does not know what to know us by.
-        if !works && msg.can_be_carried() && person.channel.theirs.is_some() {
-            let pass = person.channel.ours;
-            let carry = encode(&PeerMsg::Carry { to: peer, pass, msg: Box::new(msg.clone()) });
+        // Who never had a channel to us does not know our key.
+        if !works && msg.can_be_carried() && person.channel.is_known() {
+            let carry = encode(&person.channel.seal(me, peer, msg));
             let others = self.people.iter().filter(|(other, one)| **other != peer && one.peer.recovery().is_healthy());
             let open = others.filter_map(|(other, one)| Some((*other, one.open_channel()?)));
             effects.extend(
@@ -167,41 +156,60 @@ impl Session {
         effects
     }
 
-    pub(super) fn to_all_pages(&self, msg: &PeerMsg) -> Vec<Effect> {
-        self.people.keys().flat_map(|peer| self.to_page(*peer, msg)).collect()
+    pub(super) fn tell_all_pages(&mut self, msg: &PeerMsg) -> Vec<Effect> {
+        let peers: Vec<PeerId> = self.people.keys().copied().collect();
+        peers.into_iter().flat_map(|peer| self.tell_page(peer, msg)).collect()
     }
 
     /// To everyone the server does not reach for us.
-    pub(super) fn to_unreached_pages(&self, msg: &PeerMsg) -> Vec<Effect> {
-        let unreached = self.people.keys().filter(|peer| !self.server_reaches(**peer));
-        unreached.flat_map(|peer| self.to_page(*peer, msg)).collect()
+    pub(super) fn tell_unreached_pages(&mut self, msg: &PeerMsg) -> Vec<Effect> {
+        let unreached: Vec<PeerId> = self.people.keys().filter(|peer| !self.server_reaches(**peer)).copied().collect();
+        unreached.into_iter().flat_map(|peer| self.tell_page(peer, msg)).collect()
     }
 
     /// A signal or its acknowledgement, by whichever way there is.
-    pub(super) fn signal_by_page(&self, peer: PeerId, stream: u64, seq: u64, signal: Option<Signal>) -> Vec<Effect> {
+    pub(super) fn signal_by_page(
+        &mut self,
+        peer: PeerId,
+        stream: u64,
+        seq: u64,
+        signal: Option<Signal>,
+    ) -> Vec<Effect> {
         let msg = match signal {
             Some(signal) => PeerMsg::Signal { stream, seq, signal },
             None => PeerMsg::SignalAck { stream, seq },
         };
-        self.to_page(peer, &msg)
+        self.tell_page(peer, &msg)
     }
 
     /// These of our messages that are not stored, to these people.
-    fn pass_chat(&self, peers: &[PeerId], ids: &[ChatId]) -> Vec<Effect> {
+    fn pass_chat(&mut self, peers: &[PeerId], ids: &[ChatId]) -> Vec<Effect> {
         let mut waiting = self.chat.sendable();
         waiting.retain(|(id, ..)| ids.contains(id));
-        let of = |(id, body, at): &(ChatId, Body, Millis)| PeerMsg::Chat { id: *id, body: body.clone(), at: *at };
+        let of = |(id, body, at): &(ChatId, Body, Millis)| PeerMsg::Chat {
+            shadow: id.shadow(),
+            body: body.clone(),
+            at: *at,
+        };
         let messages: Vec<PeerMsg> = waiting.iter().map(of).collect();
-        peers.iter().flat_map(|peer| messages.iter().flat_map(|msg| self.to_page(*peer, msg))).collect()
+        let mut effects = vec![];
+        for peer in peers {
+            for msg in &messages {
+                effects.extend(self.tell_page(*peer, msg));
+            }
+        }
+        effects
     }
 
-    pub(super) fn pass_chat_to_all(&self, ids: &[ChatId]) -> Vec<Effect> {
-        self.pass_chat(&self.people.keys().copied().collect::<Vec<_>>(), ids)
+    pub(super) fn pass_chat_to_all(&mut self, ids: &[ChatId]) -> Vec<Effect> {
+        let peers: Vec<PeerId> = self.people.keys().copied().collect();
+        self.pass_chat(&peers, ids)
     }
 
     /// What waits goes from page to page from now on.
     pub(super) fn without_server(&mut self, now: Millis) -> Vec<Effect> {
-        let mut effects = self.pass_chat_to_all(&self.chat.waiting_ids());
+        let waiting = self.chat.waiting_ids();
+        let mut effects = self.pass_chat_to_all(&waiting);
         let peers: Vec<PeerId> = self.people.keys().copied().collect();
         for peer in peers {
             let again = self.people.get_mut(&peer).map(|person| person.peer.resend(now)).unwrap_or_default();
@@ -210,11 +218,12 @@ impl Session {
         effects
     }
 
-    fn heard_from_page(&mut self, from: PeerId, id: ChatId, body: &Body, at: Millis) {
+    fn heard_from_page(&mut self, from: PeerId, shadow: ChatId, body: &Body, at: Millis) {
         let Some(name) = self.people.get(&from).map(|person| person.name.clone()) else { return };
-        if self.chat.heard(from, id, name, body, at) {
+        let author = self.author(from, name);
+        if self.chat.heard(from, shadow, author, body, at) {
             self.chat.count_unread();
-            self.announce_chat(id);
+            self.announce_chat(shadow);
         }
     }
 }

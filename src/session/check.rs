@@ -71,6 +71,7 @@ impl Check {
                 }
             }
             Event::Entered(..)
+            | Event::Found(_)
             | Event::Kept(_)
             | Event::Socket(..)
             | Event::Rtc(..)

@@ -45,6 +45,8 @@ pub enum Effect {
     AddCandidate(PeerId, PcEpoch, Candidate),
     /// Send a message on the data channel of a connection.
     SendPeer(PeerId, PcEpoch, String),
+    /// Close the data channel of a connection for good; the connection goes on.
+    CloseChannel(PeerId, PcEpoch),
     /// Use these ICE servers and routes from the next gathering on.
     Configure(PeerId, PcEpoch, Vec<IceServer>, Route),
     /// Send this person a whole picture now.
@@ -77,6 +79,8 @@ pub enum Effect {
     DropChat(ChatId),
     /// Copy this text.
     CopyText(String),
-    /// Copy the room's link and report with [`super::Intent::LinkCopied`].
+    /// Copy the room's link and report with [`super::Intent::LinkCopied`] or [`super::Intent::LinkNotCopied`].
     CopyLink(RoomId),
+    /// Show the room's link as the page's address: what came with the link of this person is not for the others.
+    TidyAddress(RoomId),
 }

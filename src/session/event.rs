@@ -1,7 +1,7 @@
 //! Everything that can happen to a person's page, as one closed list.
 
 use super::debug::Fault;
-use crate::id::{ChatId, PcEpoch, PeerId, RoomId, SocketEpoch};
+use crate::id::{ChatId, Offset, PcEpoch, PeerId, RoomId, SocketEpoch};
 use crate::peer::RtcEvent;
 use crate::time::Millis;
 use crate::view::{Devices, MediaKind, MediaProblem};
@@ -20,6 +20,15 @@ pub struct Keepsake {
     /// The last number this seat was claimed with.
     #[serde(default)]
     pub claim: u64,
+    /// Messages up to here were read.
+    #[serde(default)]
+    pub read: Offset,
+    /// The person went on with sound alone.
+    #[serde(default)]
+    pub audio_only: bool,
+    /// They had switched the single-key shortcuts off.
+    #[serde(default)]
+    pub keys_off: bool,
 }
 
 /// A message that was written and is not known to be stored.
@@ -47,8 +56,6 @@ pub struct Entrance {
     pub keepsake: Option<Keepsake>,
     /// Messages that pages which are gone had written here and could not send, oldest first.
     pub unsent: Vec<Unsent>,
-    /// Minutes by which the person's clock is ahead of UTC.
-    pub utc_offset_min: i32,
     /// Show the developer's panel.
     pub debug: bool,
     /// Do without what Holdfast is for, to see the difference: no ladder, no heartbeat, no channel from page to page.
@@ -159,8 +166,10 @@ pub enum Intent {
     Escape,
     /// Copy the link to this room.
     CopyLink,
-    /// The browser copied it, or could not.
-    LinkCopied(bool),
+    /// The browser copied it.
+    LinkCopied,
+    /// The browser would not copy this link.
+    LinkNotCopied(String),
     /// A tile is on screen: `None` is oneself.
     TileShown(Option<PeerId>),
     /// Try to reach the server now.
@@ -180,6 +189,8 @@ pub enum Intent {
 pub enum Event {
     /// The driver read what the page remembers of this room.
     Entered(RoomId, Entrance),
+    /// More that pages which are gone could not send: the browser was slow to find it.
+    Found(Vec<Unsent>),
     /// The browser has written this message down, or cannot.
     Kept(ChatId),
     /// Something on the socket of this epoch.

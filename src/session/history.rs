@@ -1,6 +1,6 @@
 //! Reading back: pages of messages from before what the log sent, asked for one at a time.
 
-use super::chat::Chat;
+use super::chat::{Chat, Said};
 use super::{Effect, Session};
 use crate::backoff::Backoff;
 use crate::id::Offset;
@@ -119,12 +119,20 @@ impl Session {
             self.chat.past = Past::None;
             return self.notify(now, "That is as far back as this page can show.");
         }
+        // Whoever reads back keeps what they load, also when something new is said.
+        self.chat.kept = Limits::CHAT_KEPT_BACK;
         self.ask_history(now, self.chat.floor)
     }
 
-    pub(super) fn history_came(&mut self, before: Offset, messages: Vec<wire::Past>, more: bool) {
+    pub(super) fn history_came(
+        &mut self,
+        now: Millis,
+        before: Offset,
+        messages: Vec<wire::Past>,
+        more: bool,
+    ) -> Vec<Effect> {
         if !matches!(self.chat.past, Past::Asked { before: asked, .. } if asked == before) {
-            return; // Of a question that was given up, or of a log that is over.
+            return vec![]; // Of a question that was given up, or of a log that is over.
         }
         self.chat.past = if more { Past::There } else { Past::None };
         let room_for = Limits::CHAT_KEPT_BACK.saturating_sub(self.chat.stored.len());
@@ -132,13 +140,16 @@ impl Session {
         if let Some(first) = messages.first() {
             self.chat.floor = first.offset.min(before);
         }
+        let mut effects = vec![];
         for wire::Past { offset, entry } in
             messages.into_iter().rev().take(room_for).filter(|past| past.offset < before)
         {
             if let Entry::Chat { id, peer, name, body, at } = entry {
-                let mine = self.seat.as_ref().is_some_and(|seat| seat.peer == peer);
-                let _ = self.chat.stored(id, offset, name, mine, &body, at);
+                let author = self.author(peer, name);
+                let (_, again) = self.logged(now, offset, Said { id, from: peer, author, body, at });
+                effects.extend(again);
             }
         }
+        effects
     }
 }

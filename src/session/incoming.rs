@@ -39,6 +39,7 @@ impl Session {
                 if from.epoch != self.log.epoch || from.seq > self.log.seq {
                     self.log = from; // Behind a `welcome` the head it told stays: what follows is history.
                     self.history = from.seq;
+                    self.read = self.read.max(from);
                 }
                 self.inbox = Inbox::after(from.seq);
                 self.asked_range = false;
@@ -49,22 +50,18 @@ impl Session {
                 effects.extend(self.ask_history(now, from.next()));
                 effects
             }
-            ServerMsg::History { before, messages, more } => {
-                self.history_came(before, messages, more);
-                vec![]
-            }
+            ServerMsg::History { before, messages, more } => self.history_came(now, before, messages, more),
             ServerMsg::Ack { id, offset } => {
                 self.chat.store_is_back();
-                self.chat.acknowledged(id, offset);
+                self.chat.acknowledged(now, id, offset);
                 vec![Effect::DropChat(id)]
             }
             ServerMsg::Refused { code, about } => self.refused(now, code, about),
             ServerMsg::Signal { from, stream, seq, signal } => self.signal(now, from, stream, seq, signal),
             ServerMsg::SignalAck { from, stream, seq } => {
-                if let Some(person) = self.people.get_mut(&from) {
-                    person.peer.acknowledged(now, stream, seq);
-                }
-                vec![]
+                let Some(person) = self.people.get_mut(&from) else { return vec![] };
+                let more = person.peer.acknowledged(now, stream, seq);
+                self.run_peer(from, more)
             }
             ServerMsg::State { peer, media } => {
                 if let Some(person) = self.people.get_mut(&peer) {
@@ -95,7 +92,9 @@ impl Session {
 
     fn welcome(&mut self, now: Millis, welcome: Welcome) -> Vec<Effect> {
         let mut effects = self.link(now, LinkEvent::Greeted);
-        let Some(room) = self.room.clone() else { return effects };
+        let Some(room) = self.room.clone().filter(|_| matches!(self.phase, Phase::Joining | Phase::InCall)) else {
+            return effects; // Nobody here wants the seat any more.
+        };
         let same_seat = self.seat.as_ref().is_some_and(|seat| seat.peer == welcome.peer);
         if !(welcome.resumed && same_seat) {
             effects.extend(self.drop_people());
@@ -106,6 +105,9 @@ impl Session {
         (self.lobby, self.seat_by) = (None, None);
         if self.inbox.last() == 0 || welcome.head.epoch != self.log.epoch {
             self.history = welcome.head.seq;
+        }
+        if welcome.head.epoch != self.read.epoch {
+            self.read = welcome.head; // What was said before one came is not unread.
         }
         let log_is_other = welcome.from.epoch != self.log.epoch || welcome.from.seq > self.inbox.last();
         if !first && log_is_other {
@@ -126,7 +128,10 @@ impl Session {
         if self.seat.as_ref().map(|seat| &seat.ice) != old_ice.as_ref() {
             effects.extend(self.configure_all(now));
         }
-        effects.extend(self.save_seat(room));
+        effects.extend(self.save_seat(room.clone()));
+        if first {
+            effects.push(Effect::TidyAddress(room)); // From now on a reload finds the seat, and needs no name in the address.
+        }
         effects.extend(self.meet(now, welcome.now, welcome.roster));
         effects.extend(self.resend_everything(now));
         if self.media.state() != self.told {
@@ -151,19 +156,24 @@ impl Session {
 
     pub(super) fn save_seat(&mut self, room: RoomId) -> Option<Effect> {
         self.kept_wish = self.media.wanted();
+        self.kept_else = (self.read, self.audio_only, self.keys_off);
         let seat = self.seat.as_ref()?;
         let keepsake = Keepsake {
             token: seat.token.clone(),
             name: self.name.clone(),
             media: self.media.wanted(),
             claim: self.claim,
+            read: self.read,
+            audio_only: self.audio_only,
+            keys_off: self.keys_off,
         };
         Some(Effect::SaveSeat(room, keepsake))
     }
 
     fn resend_everything(&mut self, now: Millis) -> Vec<Effect> {
         self.account.resent(u32::try_from(self.chat.sendable().len()).unwrap_or(u32::MAX));
-        let mut effects = self.resend_chat(now);
+        self.chat.start_over();
+        let mut effects = vec![];
         let peers: Vec<PeerId> = self.people.keys().copied().collect();
         for peer in peers {
             let again = self.people.get_mut(&peer).map(|person| person.peer.resend(now)).unwrap_or_default();

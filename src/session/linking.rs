@@ -37,7 +37,10 @@ impl Session {
         let mut effects = vec![];
         for effect in self.link.handle(now, event) {
             match effect {
-                LinkEffect::Open(epoch) => effects.push(Effect::OpenSocket(epoch)),
+                LinkEffect::Open(epoch) => {
+                    self.seat_by = None; // What was asked for on another socket is asked for again on this one.
+                    effects.push(Effect::OpenSocket(epoch));
+                }
                 LinkEffect::Close(epoch) => effects.push(Effect::CloseSocket(epoch)),
                 LinkEffect::Greet => effects.extend(self.greet(now)),
                 LinkEffect::Ping => effects.extend(self.send(&ClientMsg::Ping { n: now.as_unix() })),
@@ -78,8 +81,9 @@ impl Session {
                 let token = self.seat.as_ref().map(|seat| seat.token.clone()).or_else(|| self.kept_token.clone());
                 let after = Offset { epoch: self.log.epoch, seq: self.inbox.last() };
                 let resume = token.map(|token| Resume { token, after });
-                // By the clock, so that a page which does not know the last number still has a greater one.
-                self.claim = now.as_unix().max(self.claim + 1);
+                // By the server's clock as far as it is known, so that a page which does not know the last number still
+                // has a greater one.
+                self.claim = self.server_time(now).as_unix().max(self.claim.saturating_add(1));
                 let (media, claim) = (self.media.state(), self.claim);
                 self.told = media;
                 ClientMsg::Hello(Hello { version: PROTOCOL_VERSION, room, name, media, claim, resume })

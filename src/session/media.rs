@@ -327,7 +327,7 @@ impl Session {
         if media != before && self.seat.is_some() {
             self.told = media;
             effects.extend(self.send(&ClientMsg::State { media }));
-            effects.extend(self.to_unreached_pages(&PeerMsg::State { media }));
+            effects.extend(self.tell_unreached_pages(&PeerMsg::State { media }));
         }
         if self.seat.is_some() && self.media.wanted() != self.kept_wish {
             effects.extend(self.room.clone().and_then(|room| self.save_seat(room)));

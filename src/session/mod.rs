@@ -1,6 +1,7 @@
 //! The client's side of a call: one state machine over link, people, media and chat, each with its own life.
 
 mod between;
+mod channel;
 mod chat;
 mod check;
 mod debug;
@@ -11,9 +12,13 @@ mod incoming;
 mod keys;
 mod linking;
 mod media;
+mod names;
+mod outgoing;
+mod pace;
 mod people;
 mod pictures;
 mod receipt;
+mod stay;
 
 pub use debug::Fault;
 pub use effect::{Capture, Effect};
@@ -26,10 +31,11 @@ use crate::limits::Limits;
 use crate::link::{Link, LinkEvent, LinkState};
 use crate::recovery::RecoveryEvent;
 use crate::rng::Rng;
+use crate::secret::Secrets;
 use crate::speech::Speech;
 use crate::time::Millis;
 use crate::view::{CallView, LobbyView, Notice, Phase, Receipt};
-use crate::wire::{ClientMsg, CloseCode, IceServer, MediaState, Name, PeerMsg, Token};
+use crate::wire::{CloseCode, IceServer, MediaState, Name, Token};
 use chat::Chat;
 use check::Check;
 use debug::Debug as DebugLog;
@@ -69,6 +75,8 @@ pub struct Session {
     asked_range: bool,
     /// Entries up to here were in the log before this page came: not unread, not news.
     history: u64,
+    /// The newest message that was read, by this page or the one before it.
+    read: Offset,
     /// When a seat that was asked for must have come.
     seat_by: Option<Millis>,
     people: BTreeMap<PeerId, Person>,
@@ -80,13 +88,14 @@ pub struct Session {
     announcement: (u64, String),
     help_open: bool,
     keys_off: bool,
-    utc_offset_min: i32,
     rng: Rng,
+    secrets: Secrets,
     /// When the last event was.
     now: Millis,
     /// What the server was last told of our devices, and what this tab remembers of the person's wish.
     told: MediaState,
     kept_wish: MediaState,
+    kept_else: (Offset, bool, bool),
     /// The person goes on with sound alone.
     audio_only: bool,
     /// The browser has put the page aside.
@@ -100,9 +109,9 @@ pub struct Session {
 }
 
 impl Session {
-    /// A page that has entered no room. `seed` feeds jitter and message ids.
+    /// A page that has entered no room. `seed` feeds jitter; what nobody may guess follows from `secret`.
     #[must_use]
-    pub fn new(seed: u64) -> Self {
+    pub fn new(seed: u64, secret: [u8; 32]) -> Self {
         let mut rng = Rng::new(seed);
         let link = Link::new(Rng::new(rng.next_u64()));
         Self {
@@ -120,6 +129,7 @@ impl Session {
             inbox: Inbox::default(),
             asked_range: false,
             history: 0,
+            read: Offset::default(),
             seat_by: None,
             people: BTreeMap::new(),
             media: Media::default(),
@@ -130,11 +140,12 @@ impl Session {
             announcement: (0, String::new()),
             help_open: false,
             keys_off: false,
-            utc_offset_min: 0,
             rng,
+            secrets: Secrets::new(secret),
             now: Millis::ZERO,
             told: MediaState::default(),
             kept_wish: MediaState::default(),
+            kept_else: (Offset::default(), false, false),
             audio_only: false,
             frozen: false,
             plain: false,
@@ -154,7 +165,9 @@ impl Session {
         }
         self.count(now);
         let mut effects = self.apply(now, event);
+        effects.extend(self.send_due(now));
         effects.extend(self.pause_unseen(now));
+        effects.extend(self.note_read());
         self.note_changes(now);
         effects
     }
@@ -168,6 +181,7 @@ impl Session {
                 }
                 match event {
                     SocketEvent::Opened => self.link(now, LinkEvent::Opened(epoch)),
+                    SocketEvent::Text(_) if !self.link.listens() => vec![], // From a socket we gave up.
                     SocketEvent::Text(text) => {
                         let mut effects = self.link(now, LinkEvent::Heard(epoch));
                         effects.extend(self.text(now, &text));
@@ -176,7 +190,11 @@ impl Session {
                     SocketEvent::Closed(code, reason) => self.link(now, LinkEvent::Closed(epoch, code, reason)),
                 }
             }
-            Event::Kept(id) => self.kept(now, id),
+            Event::Found(unsent) => {
+                self.chat.restore(unsent);
+                vec![] // What is due goes out after every event.
+            }
+            Event::Kept(id) => self.kept(id),
             Event::Rtc(peer, epoch, event) => self.rtc(now, peer, epoch, event),
             Event::Channel(peer, epoch, event) => self.channel(now, peer, epoch, event),
             Event::Media(event) => self.media_event(now, event),
@@ -241,7 +259,6 @@ impl Session {
             unread: self.chat.unread(),
             help_open: self.help_open,
             keys_off: self.keys_off,
-            utc_offset_min: self.utc_offset_min,
             devices: self.media.devices(),
             notices: self.notices.clone(),
             announcement: self.announcement.clone(),
@@ -263,37 +280,6 @@ impl Session {
     #[must_use]
     pub fn unacked_signals(&self) -> usize {
         self.people.values().map(|person| person.peer.unacked()).max().unwrap_or(0)
-    }
-
-    fn entered(&mut self, now: Millis, room: RoomId, entrance: Entrance) -> Vec<Effect> {
-        self.room = Some(room);
-        (self.name, self.utc_offset_min) = (entrance.name, entrance.utc_offset_min);
-        self.media.set_barred(entrance.barred);
-        self.chat.restore(entrance.unsent);
-        self.plain = entrance.plain;
-        self.debug = entrance.debug.then(DebugLog::default);
-        if self.plain {
-            self.link.be_plain();
-        }
-        let mut join = entrance.join && Name::new(&self.name).is_ok();
-        if let Some(kept) = entrance.keepsake {
-            // A reload comes back without a click, to the same seat, with what was switched off still off.
-            self.name = kept.name;
-            self.media.set_wanted(kept.media);
-            self.kept_token = Some(kept.token);
-            self.claim = kept.claim;
-            join = true;
-        }
-        let mut effects = vec![];
-        if let Some(name) = self.hasty.take() {
-            self.name = name.as_str().to_owned();
-            effects.push(Effect::SaveName(self.name.clone()));
-            join = true;
-        }
-        self.phase = if join { Phase::Joining } else { Phase::Lobby };
-        effects.extend(self.media.start());
-        effects.extend(self.link(now, LinkEvent::Start));
-        effects
     }
 
     fn intent(&mut self, now: Millis, intent: Intent) -> Vec<Effect> {
@@ -341,8 +327,10 @@ impl Session {
                 vec![]
             }
             Intent::CopyLink => self.room.clone().map(Effect::CopyLink).into_iter().collect(),
-            Intent::LinkCopied(true) => self.notify(now, "Link copied. Send it to the people you want to meet."),
-            Intent::LinkCopied(false) => self.notify(now, "Copy the address from the address bar and send it."),
+            Intent::LinkCopied => self.notify(now, "Link copied. Send it to the people you want to meet."),
+            Intent::LinkNotCopied(link) => {
+                self.notify_for(now, Limits::NOTICE_TO_READ_MS, &format!("Copy this link and send it: {link}"))
+            }
             Intent::TileShown(who) => vec![Effect::Attach(who)],
             Intent::TryNow => self.link(now, LinkEvent::TryNow),
             Intent::ToggleAudioOnly => self.toggle_audio_only(now),
@@ -360,56 +348,6 @@ impl Session {
         self.room.is_some() && matches!(self.phase, Phase::Lobby | Phase::Joining | Phase::InCall)
     }
 
-    fn join(&mut self, now: Millis, name: &str) -> Vec<Effect> {
-        let Ok(name) = Name::new(name) else {
-            return self.notify(now, "Please enter a name of 1 to 40 characters.");
-        };
-        if self.room.is_none() {
-            self.hasty = Some(name); // The page still looks up what it kept.
-            return vec![];
-        }
-        if matches!(self.phase, Phase::Joining | Phase::InCall) {
-            return vec![];
-        }
-        self.name = name.as_str().to_owned();
-        let again = matches!(self.phase, Phase::Left | Phase::Ended(_));
-        self.phase = Phase::Joining;
-        let mut effects = vec![Effect::SaveName(self.name.clone())];
-        if again {
-            effects.extend(self.media.start());
-        }
-        match self.link.state() {
-            LinkState::Online { .. } => effects.extend(self.greet(now)),
-            LinkState::Idle | LinkState::Stopped(_) => effects.extend(self.link(now, LinkEvent::Start)),
-            // The first message on the socket that is being opened will ask for the seat.
-            LinkState::Opening { .. } | LinkState::Greeting { .. } => {}
-            LinkState::Waiting { .. } => effects.extend(self.link(now, LinkEvent::TryNow)),
-        }
-        effects
-    }
-
-    fn leave(&mut self, now: Millis) -> Vec<Effect> {
-        let mut effects = self.send(&ClientMsg::Leave);
-        effects.extend(self.to_unreached_pages(&PeerMsg::Leave));
-        effects.extend(self.end(now, Phase::Left));
-        self.announce("You left the call.");
-        effects
-    }
-
-    /// Ends the call on this page: devices are freed, connections and the seat are dropped.
-    fn end(&mut self, now: Millis, phase: Phase) -> Vec<Effect> {
-        self.settle(now);
-        let mut effects = self.drop_people();
-        effects.extend(self.link(now, LinkEvent::Stop));
-        effects.extend(self.media.stop());
-        effects.extend(self.room.clone().map(Effect::ForgetSeat));
-        (self.phase, self.seat, self.kept_token, self.lobby) = (phase, None, None, None);
-        self.seat_by = None;
-        (self.log, self.inbox, self.greeted_for_seat) = (Offset::default(), Inbox::default(), false);
-        self.chat.forget_stored();
-        effects
-    }
-
     fn tick(&mut self, now: Millis) -> Vec<Effect> {
         self.notices.retain(|notice| notice.until > now);
         let mut effects = self.link(now, LinkEvent::Tick);
@@ -420,22 +358,24 @@ impl Session {
             effects.push(Effect::CloseSocket(epoch));
             effects.extend(self.link(now, LinkEvent::Closed(epoch, CloseCode::Broken, String::new())));
         }
-        if self.link.is_online() && self.chat.next_deadline().is_some_and(|at| now >= at) {
-            effects.extend(self.resend_chat(now));
-        }
         effects.extend(self.history_tick(now));
         let peers: Vec<PeerId> = self.people.keys().copied().collect();
         for peer in peers {
             let due = self.people.get_mut(&peer).map(|person| person.peer.tick(now)).unwrap_or_default();
             effects.extend(self.run_peer(peer, due));
+            effects.extend(self.switch_pictures(now, peer));
         }
         effects
     }
 
     /// Shows a sentence for a moment and reads it to screen readers.
     fn notify(&mut self, now: Millis, text: &str) -> Vec<Effect> {
+        self.notify_for(now, Limits::NOTICE_MS, text)
+    }
+
+    fn notify_for(&mut self, now: Millis, ms: u64, text: &str) -> Vec<Effect> {
         self.announce(text);
-        let until = now.plus(Limits::NOTICE_MS);
+        let until = now.plus(ms);
         if self.notices.len() >= Limits::NOTICES {
             self.notices.remove(0);
         }

@@ -1,6 +1,7 @@
 //! The other people: who is here, how their connection is, who speaks.
 
-use super::between::Channel;
+use super::channel::Channel;
+use super::chat::Said;
 use super::pictures::Pictures;
 use super::{Effect, Session};
 use crate::id::{Offset, PcEpoch, PeerId, RoomId};
@@ -18,6 +19,7 @@ use crate::wire::{ClientMsg, Entry, LeaveReason, MediaState, Name, PeerMsg, Seat
 #[derive(Debug)]
 pub(super) struct Person {
     pub(super) name: Name,
+    pub(super) number: usize,
     pub(super) media: MediaState,
     pub(super) here: bool,
     pub(super) joined: Offset,
@@ -35,7 +37,8 @@ impl Person {
         let recovery = self.peer.recovery();
         let count = recovery.wrong_since().or_else(|| recovery.blind_since(now));
         let count = count.map(|since| now.plus(1_000 - now.since(since) % 1_000));
-        self.peer.next_deadline().into_iter().chain(count).min()
+        let switch = self.pictures.waits().then(|| now.plus(1_000 / u64::from(Limits::WANTS_PER_S)));
+        self.peer.next_deadline().into_iter().chain(count).chain(switch).min()
     }
 
     /// What keeps a relay from carrying what found no direct way.
@@ -91,6 +94,7 @@ impl Session {
             peer.hide_addresses();
         }
         let Seat { name, media, here, joined, .. } = seat;
+        let number = self.free_number(&name);
         for event in [
             RecoveryEvent::Relays(self.has_relay()),
             RecoveryEvent::Expect(media.audio || media.video, media.video && !self.audio_only),
@@ -98,9 +102,11 @@ impl Session {
             let nothing = peer.recover(now, event);
             debug_assert!(nothing.is_empty(), "there is no connection yet");
         }
-        let (voice, channel, pictures) = (Speech::default(), Channel::new(now, &mut self.rng), Pictures::default());
-        self.people
-            .insert(seat.peer, Person { name, media, here, joined, voice, peer, channel, pictures, gone: false });
+        let (voice, channel, pictures) = (Speech::default(), Channel::new(now, &mut self.secrets), Pictures::default());
+        self.people.insert(
+            seat.peer,
+            Person { name, number, media, here, joined, voice, peer, channel, pictures, gone: false },
+        );
         true
     }
 
@@ -187,13 +193,20 @@ impl Session {
             Entry::Left { peer, joined, reason, .. } if is_news => self.somebody_left(now, peer, joined, reason),
             Entry::Joined { .. } | Entry::Left { .. } => vec![],
             Entry::Chat { id, peer, name, body, at } => {
-                let mine = self.seat.as_ref().is_some_and(|seat| seat.peer == peer);
-                let heard = self.chat.stored(id, offset, name, mine, &body, at);
-                if heard && offset.seq > self.history && !mine {
+                let author = self.author(peer, name);
+                let mine = author.mine;
+                let (news, mut effects) = self.logged(now, offset, Said { id, from: peer, author, body, at });
+                let heard = news && !mine;
+                if heard && offset > self.read {
                     self.chat.count_unread();
+                }
+                if heard && offset.seq > self.history {
                     self.announce_chat(id);
                 }
-                if mine { vec![Effect::DropChat(id)] } else { vec![] }
+                if mine {
+                    effects.push(Effect::DropChat(id));
+                }
+                effects
             }
             Entry::Deleted { id, .. } => {
                 self.chat.deleted(id);
@@ -219,18 +232,18 @@ impl Session {
             known.joined = seat.joined;
             return vec![];
         }
-        let mut effects = vec![];
-        let text = format!("{} joined.", seat.name.as_str());
+        let peer = seat.peer;
         // They call us: whoever comes later offers.
-        if self.add(now, base, seat) {
-            effects.extend(self.notify(now, &text));
+        if !self.add(now, base, seat) {
+            return vec![];
         }
-        effects
+        let text = self.people.get(&peer).map(|person| format!("{} joined.", person.shown())).unwrap_or_default();
+        self.notify(now, &text)
     }
 
     fn somebody_left(&mut self, now: Millis, peer: PeerId, joined: Offset, reason: LeaveReason) -> Vec<Effect> {
         let Some(person) = self.people.get(&peer).filter(|person| person.joined == joined) else { return vec![] };
-        let name = person.name.as_str();
+        let name = person.shown();
         let text = match reason {
             LeaveReason::Left => format!("{name} left."),
             LeaveReason::Lost => format!("{name} is gone: their connection did not come back."),
@@ -246,7 +259,7 @@ impl Session {
         if std::mem::replace(&mut person.here, here) == here {
             return vec![];
         }
-        let name = person.name.as_str().to_owned();
+        let name = person.shown();
         if here {
             // What waited for them goes out now instead of at the next deadline.
             let again = person.peer.resend(now);
@@ -303,7 +316,7 @@ impl Session {
                     out.push(Effect::Configure(peer, epoch, ice, route));
                 }
                 PeerEffect::SetPicture => out.extend(self.update_pictures()),
-                PeerEffect::AskPicture => out.extend(self.to_page(peer, &PeerMsg::Refresh)),
+                PeerEffect::AskPicture => out.extend(self.tell_page(peer, &PeerMsg::Refresh)),
                 PeerEffect::Refresh(epoch) => out.push(Effect::Refresh(peer, epoch)),
                 PeerEffect::Close(epoch) => out.push(Effect::ClosePc(peer, epoch)),
                 PeerEffect::CreateOffer(epoch, restart) => out.push(Effect::CreateOffer(peer, epoch, restart)),
@@ -357,6 +370,7 @@ impl Session {
             .map(|(n, (peer, person))| TileView {
                 peer: *peer,
                 name: person.name.clone(),
+                number: person.number,
                 audio: person.media.audio,
                 video: person.media.video,
                 speaking: person.voice.is_speaking() && person.media.audio,

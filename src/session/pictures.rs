@@ -11,6 +11,8 @@ use crate::wire::PeerMsg;
 pub(super) struct Pictures {
     /// They want ours.
     wanted: bool,
+    /// What they said last while they switched too often; it counts once they may.
+    wanted_next: Option<bool>,
     /// They send theirs, if their camera is on.
     pub(super) sent: bool,
     /// We send ours, if our camera is on.
@@ -19,7 +21,14 @@ pub(super) struct Pictures {
 
 impl Default for Pictures {
     fn default() -> Self {
-        Self { wanted: true, sent: true, sending: true }
+        Self { wanted: true, wanted_next: None, sent: true, sending: true }
+    }
+}
+
+impl Pictures {
+    /// Whether a switch waits until it is allowed.
+    pub(super) const fn waits(&self) -> bool {
+        self.wanted_next.is_some()
     }
 }
 
@@ -34,7 +43,7 @@ impl Session {
     pub(super) fn toggle_audio_only(&mut self, now: Millis) -> Vec<Effect> {
         self.audio_only = !self.audio_only;
         self.announce(if self.audio_only { "Sound only." } else { "Pictures again." });
-        let mut effects = self.to_all_pages(&PeerMsg::Want { picture: !self.audio_only });
+        let mut effects = self.tell_all_pages(&PeerMsg::Want { picture: !self.audio_only });
         effects.extend(self.update_pictures());
         let peers: Vec<PeerId> = self.people.keys().copied().collect();
         effects.extend(peers.into_iter().flat_map(|peer| self.expect(now, peer)));
@@ -54,7 +63,7 @@ impl Session {
         let mut effects = vec![];
         for (peer, epoch, sends) in changed {
             effects.push(Effect::SetPicture(peer, epoch, sends));
-            effects.extend(self.to_page(peer, &PeerMsg::Sends { picture: sends }));
+            effects.extend(self.tell_page(peer, &PeerMsg::Sends { picture: sends }));
         }
         effects
     }
@@ -69,17 +78,26 @@ impl Session {
     }
 
     /// What a page that just met ours must know.
-    pub(super) fn picture_state(&self, peer: PeerId) -> Vec<Effect> {
+    pub(super) fn picture_state(&mut self, peer: PeerId) -> Vec<Effect> {
         let sending = self.people.get(&peer).is_none_or(|person| person.pictures.sending);
-        let mut effects = self.to_page(peer, &PeerMsg::Want { picture: !self.audio_only });
-        effects.extend(self.to_page(peer, &PeerMsg::Sends { picture: sending }));
+        let mut effects = self.tell_page(peer, &PeerMsg::Want { picture: !self.audio_only });
+        effects.extend(self.tell_page(peer, &PeerMsg::Sends { picture: sending }));
         effects
     }
 
-    pub(super) fn picture_wanted(&mut self, from: PeerId, wanted: bool) -> Vec<Effect> {
-        if let Some(person) = self.people.get_mut(&from) {
-            person.pictures.wanted = wanted;
+    pub(super) fn picture_wanted(&mut self, now: Millis, from: PeerId, wanted: bool) -> Vec<Effect> {
+        let Some(person) = self.people.get_mut(&from) else { return vec![] };
+        person.pictures.wanted_next = Some(wanted).filter(|wanted| *wanted != person.pictures.wanted);
+        self.switch_pictures(now, from)
+    }
+
+    /// Does what this person last wanted, if they may switch again.
+    pub(super) fn switch_pictures(&mut self, now: Millis, from: PeerId) -> Vec<Effect> {
+        let Some(person) = self.people.get_mut(&from) else { return vec![] };
+        if person.pictures.wanted_next.is_none() || !person.channel.may_switch(now) {
+            return vec![];
         }
+        person.pictures.wanted = person.pictures.wanted_next.take().unwrap_or(person.pictures.wanted);
         self.update_pictures()
     }
 

@@ -1,5 +1,6 @@
 //! The chat, as the page shows it.
 
+use super::words::{day_of, numbered};
 use crate::id::{ChatId, Offset};
 use crate::time::Millis;
 use crate::wire::Name;
@@ -47,6 +48,8 @@ pub struct ChatLine {
     pub id: ChatId,
     /// Who wrote it.
     pub name: Name,
+    /// Their number among people of that name.
+    pub number: usize,
     /// Whether I wrote it.
     pub mine: bool,
     /// What it says.
@@ -60,6 +63,12 @@ pub struct ChatLine {
 }
 
 impl ChatLine {
+    /// Who wrote it, told apart from others of the same name.
+    #[must_use]
+    pub fn author(&self) -> String {
+        numbered(self.name.as_str(), self.number)
+    }
+
     /// Whether it is safe on the server.
     #[must_use]
     pub const fn status(&self) -> ChatStatus {
@@ -69,4 +78,16 @@ impl ChatLine {
             (None, false) => ChatStatus::Pending,
         }
     }
+}
+
+/// The lines, each with the day that begins with it, if one does. `offset_min` says by how many minutes the person's clock
+/// was ahead of UTC at a time: it differs between summer and winter.
+#[must_use]
+pub fn with_days(lines: &[ChatLine], offset_min: impl Fn(Millis) -> i32) -> Vec<(ChatLine, Option<u64>)> {
+    let mut before = None;
+    let begins = |line: &ChatLine| {
+        let day = Some(day_of(line.at, offset_min(line.at)));
+        if std::mem::replace(&mut before, day) == day { None } else { day }
+    };
+    lines.iter().cloned().zip(lines.iter().map(begins)).collect()
 }

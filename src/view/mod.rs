@@ -3,11 +3,12 @@
 mod chat;
 mod check;
 mod devices;
+mod links;
 mod receipt;
 mod tiles;
 mod words;
 
-pub use chat::{ChatLine, ChatStatus, Earlier};
+pub use chat::{ChatLine, ChatStatus, Earlier, with_days};
 pub use check::{CheckView, Finding, Subject};
 pub use devices::{Device, DeviceState, Devices, MediaKind, MediaProblem};
 pub use receipt::{Interruption, Receipt};
@@ -18,7 +19,8 @@ use crate::time::Millis;
 use crate::wire::{CloseCode, Name};
 use std::sync::Arc;
 
-pub use words::{Piece, clock_text, initials, pieces};
+pub use links::{Piece, pieces};
+pub use words::{clock_text, day_of, day_text, initials, machine_time, numbered};
 
 /// Which screen is shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -119,7 +121,9 @@ impl LobbyView {
     /// Who is here, in words.
     #[must_use]
     pub fn summary(&self) -> String {
-        let names: Vec<&str> = self.people.iter().map(Name::as_str).collect();
+        let nth = |n: usize| self.people[..=n].iter().filter(|name| **name == self.people[n]).count();
+        let names: Vec<String> =
+            self.people.iter().enumerate().map(|(n, name)| numbered(name.as_str(), nth(n))).collect();
         match names.as_slice() {
             [] => "Nobody is here yet. You will be the first.".into(),
             [one] => format!("{one} is here."),
@@ -158,8 +162,6 @@ pub struct CallView {
     pub help_open: bool,
     /// The person has switched the single-key shortcuts off.
     pub keys_off: bool,
-    /// Minutes by which the person's clock is ahead of UTC.
-    pub utc_offset_min: i32,
     /// Devices to choose from.
     pub devices: Arc<Devices>,
     /// What is worth saying now.
@@ -280,6 +282,7 @@ mod tests {
             full: false,
         };
         assert_eq!(lobby(&[]).summary(), "Nobody is here yet. You will be the first.");
+        assert_eq!(lobby(&["Ana", "Ana"]).summary(), "Ana and Ana (2) are here.");
         assert_eq!(lobby(&["Ana", "Bo"]).summary(), "Ana and Bo are here.");
         assert_eq!(lobby(&["Ana", "Bo", "Cy", "Di"]).summary(), "Ana, Bo and 2 more are here.");
     }

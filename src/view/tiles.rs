@@ -1,5 +1,6 @@
 //! The others in the call, as the page shows them.
 
+use super::words::numbered;
 use crate::id::PeerId;
 use crate::peer::RelayReach;
 use crate::recovery::Rung;
@@ -38,6 +39,8 @@ pub struct TileView {
     pub peer: PeerId,
     /// Their name.
     pub name: Name,
+    /// Their number among people of that name.
+    pub number: usize,
     /// Their microphone is on.
     pub audio: bool,
     /// Their camera is on.
@@ -63,10 +66,16 @@ pub struct TileView {
 }
 
 impl TileView {
+    /// Their name, told apart from others of the same name.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        numbered(self.name.as_str(), self.number)
+    }
+
     /// What is wrong, since when and what is tried, in words; empty when nothing is.
     #[must_use]
     pub fn trouble(&self) -> String {
-        let name = self.name.as_str();
+        let name = self.shown();
         let since = |s: u64| if s == 0 { String::new() } else { format!(" for {s} s") };
         match (self.path, self.here, self.silent_s, self.blind_s) {
             (MediaPath::Live | MediaPath::Audio, true, _, Some(s)) => format!("{name}: no picture{}", since(s)),

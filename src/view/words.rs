@@ -1,55 +1,89 @@
 //! How times, names and messages are put into words.
 
 use crate::time::Millis;
+use crate::wire::first_sign;
+
+const DAYS: [&str; 7] = ["Thursday", "Friday", "Saturday", "Sunday", "Monday", "Tuesday", "Wednesday"];
+const MONTHS: [&str; 12] = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+];
+
+fn local_minutes(at: Millis, utc_offset_min: i32) -> u64 {
+    (at.as_unix() / 60_000).saturating_add_signed(i64::from(utc_offset_min))
+}
 
 /// The time of day on the person's clock, such as `14:05`.
 #[must_use]
 pub fn clock_text(at: Millis, utc_offset_min: i32) -> String {
-    let minutes = (at.as_unix() / 60_000).saturating_add_signed(i64::from(utc_offset_min)) % 1_440;
+    let minutes = local_minutes(at, utc_offset_min) % 1_440;
     format!("{:02}:{:02}", minutes / 60, minutes % 60)
 }
 
-/// Up to two letters that stand for a name.
+/// Which day it is on the person's clock: days since 1 January 1970.
+#[must_use]
+pub fn day_of(at: Millis, utc_offset_min: i32) -> u64 {
+    local_minutes(at, utc_offset_min) / 1_440
+}
+
+/// A day in words, such as `Wednesday, 25 November 2026`.
+#[must_use]
+pub fn day_text(day: u64) -> String {
+    let (year, month, of_month) = date(day);
+    format!("{}, {of_month} {} {year}", DAYS[(day % 7) as usize], MONTHS[month - 1])
+}
+
+/// A time as machines read it, such as `2026-11-25T16:53Z`.
+#[must_use]
+pub fn machine_time(at: Millis) -> String {
+    let (year, month, of_month) = date(day_of(at, 0));
+    format!("{year:04}-{month:02}-{of_month:02}T{}Z", clock_text(at, 0))
+}
+
+/// Year, month and day of the month: Howard Hinnant's `civil_from_days`, for days since 1970.
+const fn date(day: u64) -> (u64, usize, u64) {
+    let days = day + 719_468; // From 1 March of year 0, where years end with the leap day.
+    let (era, of_era) = (days / 146_097, days % 146_097);
+    let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year + year / 4 - year / 100);
+    let month = (5 * of_year + 2) / 153;
+    let of_month = of_year - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    (year + era * 400 + (month <= 2) as u64, month as usize, of_month)
+}
+
+/// A name, told apart from others of the same name: `Ana`, `Ana (2)`.
+#[must_use]
+pub fn numbered(name: &str, number: usize) -> String {
+    if number < 2 { name.to_owned() } else { format!("{name} ({number})") }
+}
+
+/// Up to two letters that stand for a name, or one sign where it has no letters.
 #[must_use]
 pub fn initials(name: &str) -> String {
-    let mut words =
-        name.split_whitespace().filter(|word| !word.starts_with('(')).filter_map(|word| word.chars().next());
-    let first = words.next();
-    first.into_iter().chain(words.next_back()).flat_map(char::to_uppercase).collect()
-}
-
-/// A piece of a chat message.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Piece {
-    /// Words.
-    Text(String),
-    /// A web address, safe to link to.
-    Link(String),
-}
-
-/// Splits a message into words and links. Only `http:` and `https:` addresses become links.
-#[must_use]
-pub fn pieces(text: &str) -> Vec<Piece> {
-    let mut pieces = vec![];
-    let mut plain = String::new();
-    for word in text.split_inclusive(char::is_whitespace) {
-        let bare = word.trim_end();
-        let address = bare.trim_end_matches(['.', ',', ';', ':', '!', '?', ')', ']', '"', '\'']);
-        let rest = address.strip_prefix("https://").or_else(|| address.strip_prefix("http://"));
-        if rest.is_some_and(|rest| rest.starts_with(char::is_alphanumeric) && !address.contains(['<', '>', '"'])) {
-            if !plain.is_empty() {
-                pieces.push(Piece::Text(std::mem::take(&mut plain)));
-            }
-            pieces.push(Piece::Link(address.to_owned()));
-            plain.push_str(&word[address.len()..]);
-        } else {
-            plain.push_str(word);
-        }
-    }
-    if !plain.is_empty() {
-        pieces.push(Piece::Text(plain));
-    }
-    pieces
+    let words = || name.split_whitespace().map(|word| word.trim_start_matches(|c: char| c.is_ascii_punctuation()));
+    let spelled = |word: &&str| word.starts_with(char::is_alphanumeric);
+    // What stands in brackets says more of the person than of the name.
+    let named = name.split_whitespace().filter(|word| !word.starts_with('(')).any(|word| spelled(&word));
+    let mut spelled = words().zip(name.split_whitespace()).filter(|(word, _)| spelled(word));
+    let mut spelled = std::iter::from_fn(|| spelled.find(|(_, whole)| !(named && whole.starts_with('('))));
+    let (Some((first, _)), last) = (spelled.next(), spelled.last()) else {
+        return words().map(first_sign).find(|sign| !sign.is_empty()).unwrap_or_default().to_owned();
+    };
+    let last = last.map(|(word, _)| first_sign(word)).unwrap_or_default();
+    // Arabic letters would join into a word; this keeps them apart and shows nothing.
+    let apart = if last.starts_with(|c| ('\u{600}'..='\u{8FF}').contains(&c)) { "\u{200C}" } else { "" };
+    [first_sign(first), apart, last].concat().to_uppercase()
 }
 
 #[cfg(test)]
@@ -57,40 +91,35 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_web_addresses_become_links() {
-        let shown = pieces("see https://a.example/x?y=1, and javascript:alert(1) http://b.");
-        assert_eq!(
-            shown,
-            [
-                Piece::Text("see ".into()),
-                Piece::Link("https://a.example/x?y=1".into()),
-                Piece::Text(", and javascript:alert(1) ".into()),
-                Piece::Link("http://b".into()),
-                Piece::Text(".".into()),
-            ]
-        );
-        assert_eq!(pieces("https://"), [Piece::Text("https://".into())]);
-        assert_eq!(pieces("https://<b>"), [Piece::Text("https://<b>".into())]);
-    }
-
-    #[test]
-    fn splitting_loses_no_character() {
-        for text in ["", " a\n b ", "http://x.y (https://z)", "ü https://ü.example!"] {
-            let joined: String = pieces(text)
-                .into_iter()
-                .map(|piece| match piece {
-                    Piece::Text(t) | Piece::Link(t) => t,
-                })
-                .collect();
-            assert_eq!(joined, text);
-        }
-    }
-
-    #[test]
     fn times_and_initials_read_well() {
         assert_eq!(clock_text(Millis::from_unix(3_600_000 * 23), 90), "00:30");
         assert_eq!(clock_text(Millis::from_unix(60_000), -120), "00:00");
         assert_eq!(initials("ana maria lópez"), "AL");
         assert_eq!((initials("bo"), initials("")), ("B".into(), String::new()));
+        for (name, letters) in [
+            ("🇩🇪 Jörg", "J"),
+            ("👩\u{200D}👩\u{200D}👧\u{200D}👦 Family", "F"),
+            ("👩\u{200D}👩\u{200D}👧\u{200D}👦", "👩\u{200D}👩\u{200D}👧\u{200D}👦"),
+            ("🇩🇪", "🇩🇪"),
+            ("(Ana)", "A"),
+            ("Ana (Berlin)", "A"),
+            ("Ana Maria (Berlin)", "AM"),
+            ("e\u{301}lise", "E\u{301}"),
+            ("محمد علي", "م\u{200C}ع"),
+            ("...", ""),
+        ] {
+            assert_eq!(initials(name), letters, "{name}");
+        }
+    }
+
+    #[test]
+    fn days_are_told_by_the_persons_clock() {
+        let at = Millis::from_unix(1_795_627_980_000); // 2026-11-25T17:33Z
+        assert_eq!(machine_time(at), "2026-11-25T17:33Z");
+        assert_eq!(day_text(day_of(at, 60)), "Wednesday, 25 November 2026");
+        assert_eq!(day_text(day_of(at, 7 * 60)), "Thursday, 26 November 2026");
+        assert_eq!(day_text(0), "Thursday, 1 January 1970");
+        assert_eq!(machine_time(Millis::from_unix(951_782_400_000)), "2000-02-29T00:00Z");
+        assert_eq!((numbered("Ana", 1), numbered("Ana", 3)), ("Ana".into(), "Ana (3)".into()));
     }
 }

@@ -1,7 +1,7 @@
 //! The entries of a room's log: who came, who left, what was said.
 
 use super::MediaState;
-use super::text::{Body, Name};
+use super::text::{Body, Name, stored_body, stored_name};
 use crate::id::{ChatId, Offset, PeerId};
 use crate::time::Millis;
 use serde::{Deserialize, Serialize};
@@ -25,6 +25,7 @@ pub enum Entry {
         /// The seat.
         peer: PeerId,
         /// Their display name.
+        #[serde(deserialize_with = "stored_name")]
         name: Name,
         /// Whether the microphone and the camera were on.
         media: MediaState,
@@ -49,8 +50,10 @@ pub enum Entry {
         /// Who wrote it.
         peer: PeerId,
         /// Their name at that time.
+        #[serde(deserialize_with = "stored_name")]
         name: Name,
         /// What it says.
+        #[serde(deserialize_with = "stored_body")]
         body: Body,
         /// When it was stored, by the server's clock.
         at: Millis,

@@ -5,6 +5,8 @@
 
 mod close;
 mod entry;
+mod escapes;
+mod glyphs;
 mod node;
 mod peer;
 mod signal;
@@ -12,6 +14,7 @@ mod text;
 
 pub use close::{CloseCode, Retry};
 pub use entry::{Entry, LeaveReason};
+pub(crate) use glyphs::{first_sign, is_unseen};
 pub use node::{NodeMsg, Presence};
 pub use peer::PeerMsg;
 pub use signal::{Candidate, Signal, without_addresses};
@@ -372,9 +375,11 @@ pub fn decode<M: DeserializeOwned>(text: &str) -> Result<M, DecodeError> {
     if is_too_deep(text) {
         return Err(DecodeError::Malformed);
     }
+    let text = escapes::with_whole_pairs(text);
     // The small reader: its errors are numbers, and so a page need not carry the means to word them.
     let mut unescaped = vec![0; text.len()];
-    let (message, end) = serde_json_core::from_str_escaped(text, &mut unescaped).map_err(|_| DecodeError::Malformed)?;
+    let (message, end) =
+        serde_json_core::from_str_escaped(&text, &mut unescaped).map_err(|_| DecodeError::Malformed)?;
     if text[end..].trim().is_empty() { Ok(message) } else { Err(DecodeError::Malformed) }
 }
 

@@ -2,6 +2,7 @@
 
 use super::{Body, MediaState, Signal};
 use crate::id::{ChatId, PeerId};
+use crate::secret::{Key, Seal};
 use crate::time::Millis;
 use serde::{Deserialize, Serialize};
 
@@ -12,9 +13,9 @@ use serde::{Deserialize, Serialize};
 pub enum PeerMsg {
     /// First on every channel.
     Greet {
-        /// What I will show in messages that somebody else brings you from me. Whoever does not know it is not me.
-        pass: u64,
-        /// My messages that are not stored yet: others of mine that you hold as such are not.
+        /// What I will seal messages with that somebody else brings you from me. Whoever does not know it is not me.
+        key: Key,
+        /// The shadows of my messages that are not stored yet: others of mine that you hold as such are not.
         waiting: Vec<ChatId>,
     },
     /// As [`super::ClientMsg::Signal`].
@@ -52,8 +53,8 @@ pub enum PeerMsg {
     },
     /// A message of mine that is not stored yet.
     Chat {
-        /// Its id; it will be stored under the same.
-        id: ChatId,
+        /// The shadow of the id that it will be stored under.
+        shadow: ChatId,
         /// What it says.
         body: Body,
         /// When it was written, by the server's clock as far as I know it.
@@ -65,8 +66,10 @@ pub enum PeerMsg {
     Carry {
         /// To whom.
         to: PeerId,
-        /// What I told them to know me by.
-        pass: u64,
+        /// Counts what I have sealed for them.
+        n: u64,
+        /// My seal of it.
+        seal: Seal,
         /// The message; never one that asks for carrying again.
         msg: Box<PeerMsg>,
     },
@@ -74,8 +77,10 @@ pub enum PeerMsg {
     Carried {
         /// For whom.
         from: PeerId,
-        /// What they told you to know them by.
-        pass: u64,
+        /// Counts what they have sealed for you; each counts once.
+        n: u64,
+        /// Their seal of it.
+        seal: Seal,
         /// The message; never one that asks for carrying again.
         msg: Box<PeerMsg>,
     },

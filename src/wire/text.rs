@@ -1,7 +1,9 @@
-//! Texts that arrive from outside, checked once so that everything behind the edge may trust them.
+//! Texts that arrive from outside, checked once so that everything behind the edge may trust them. What people type is
+//! cleaned where that takes nothing away that one could see, and refused only where nothing would be left.
 
+use super::glyphs::{is_seen, without_piles, without_unseen};
 use crate::limits::Limits;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::fmt;
 
 /// Why a text is refused.
@@ -10,6 +12,9 @@ pub enum TextError {
     /// Nothing but white space.
     #[error("text is empty")]
     Empty,
+    /// Something, and nothing of it can be seen.
+    #[error("text has nothing that can be seen")]
+    Unseen,
     /// Longer than its limit.
     #[error("text is too long")]
     TooLong,
@@ -56,21 +61,21 @@ macro_rules! checked_text {
 }
 
 checked_text! {
-    /// A display name: 1 to 40 characters, trimmed, white space folded, no control or direction-changing characters.
+    /// A display name: 1 to 40 characters, at least one of which can be seen. Trimmed, white space folded, without control
+    /// and direction-changing characters and whatever else shows nothing, without piles of marks.
     Name, |text| {
-        let folded = text.split_whitespace().collect::<Vec<_>>().join(" ");
-        let legal = folded.chars().all(|c| !c.is_control() && !changes_direction(c));
-        within(folded, 1, Limits::NAME_CHARS).and_then(|t| if legal { Ok(t) } else { Err(TextError::Character) })
+        let plain: String = without_unseen(text).chars().filter(|c| !c.is_control() || c.is_whitespace()).collect();
+        let folded = plain.split_whitespace().collect::<Vec<_>>().join(" ");
+        seen(text, without_piles(&folded), Limits::NAME_CHARS)
     }
 }
 checked_text! {
-    /// A chat message: 1 to 4,000 characters, not only white space, no control characters but line breaks and tabs.
+    /// A chat message: 1 to 4,000 characters, at least one of which can be seen. Line breaks and tabs stay, other control
+    /// characters and piles of marks do not.
     Body, |text| {
-        if text.trim().is_empty() {
-            return Err(TextError::Empty);
-        }
-        let legal = text.chars().all(|c| !c.is_control() || c == '\n' || c == '\t');
-        within(text.to_owned(), 1, Limits::CHAT_CHARS).and_then(|t| if legal { Ok(t) } else { Err(TextError::Character) })
+        let breaks = text.replace("\r\n", "\n").replace(['\r', '\u{B}', '\u{C}', '\u{85}', '\u{2028}', '\u{2029}'], "\n");
+        let plain: String = breaks.chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\t')).collect();
+        seen(text, without_piles(&plain), Limits::CHAT_CHARS)
     }
 }
 checked_text! {
@@ -94,18 +99,27 @@ checked_text! {
     }
 }
 
-fn within(text: String, least: usize, most: usize) -> Result<String, TextError> {
-    match text.chars().count() {
-        n if n < least => Err(TextError::Empty),
+/// What is left of `text`, if one can see it and it is not too long.
+fn seen(text: &str, cleaned: String, most: usize) -> Result<String, TextError> {
+    match cleaned.chars().count() {
         n if n > most => Err(TextError::TooLong),
-        _ => Ok(text),
+        _ if is_seen(&cleaned) => Ok(cleaned),
+        _ if text.trim().is_empty() => Err(TextError::Empty),
+        _ => Err(TextError::Unseen),
     }
 }
 
-/// Unicode's explicit direction marks can make a name read as another one.
-const fn changes_direction(c: char) -> bool {
-    matches!(c, '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{FEFF}')
+/// Reads texts that were stored: those of an older program may be such as are refused today, and a log must stay readable.
+macro_rules! stored_text {
+    ($read:ident, $name:ident) => {
+        pub(super) fn $read<'de, D: Deserializer<'de>>(from: D) -> Result<$name, D::Error> {
+            let text = String::deserialize(from)?;
+            Ok($name::new(&text).unwrap_or_else(|_| $name("?".to_owned())))
+        }
+    };
 }
+stored_text!(stored_name, Name);
+stored_text!(stored_body, Body);
 
 /// Names, chat bodies, descriptions and tokens must not reach a log: their debug form says only how long they are.
 macro_rules! hide_text {
@@ -128,9 +142,79 @@ mod tests {
         assert_eq!(Name::new("  Ana \t  Maria ").map(String::from), Ok("Ana Maria".into()));
         assert_eq!(Name::new(" \n "), Err(TextError::Empty));
         assert_eq!(Name::new(&"é".repeat(41)), Err(TextError::TooLong));
-        assert_eq!(Name::new("a\u{202E}b"), Err(TextError::Character));
-        assert_eq!(Name::new("a\u{0}b"), Err(TextError::Character));
         assert_eq!(Name::new("<script>").map(String::from), Ok("<script>".into()));
+    }
+
+    #[test]
+    fn a_name_loses_what_nobody_sees_and_is_refused_where_nothing_is_left() {
+        for marked in ["Ana\u{200E}", "\u{FEFF}Ana", "An\u{202E}a", "Ana\u{61C}", "A\u{0}na", "Ana\u{200B}"] {
+            let name = Name::new(marked).expect("something is left");
+            assert!(name.as_str().chars().all(|c| c.is_ascii_alphabetic()), "{marked:?}");
+        }
+        for empty in ["\u{200B}\u{200B}", "\u{2060}", "\u{3164}", "\u{2800}", "\u{AD}", "\u{FE0F}", "\u{301}", "\u{0}"]
+        {
+            assert_eq!(Name::new(empty), Err(TextError::Unseen), "{empty:?}");
+        }
+        let longest = "x".repeat(40) + "\u{200E}";
+        assert_eq!(Name::new(&longest).map(|name| name.as_str().len()), Ok(40), "a mark does not count");
+        for shown in ["🦊", "...", "علی\u{200C}رضا", "นำ้"] {
+            assert_eq!(Name::new(shown).map(String::from), Ok(shown.to_owned()));
+        }
+    }
+
+    #[test]
+    fn marks_do_not_pile_up() {
+        let pile = format!("A{}na", "\u{335}".repeat(37));
+        let name = Name::new(&pile).expect("something is left");
+        assert_eq!(name.as_str().chars().count(), 3 + Limits::MARKS_IN_A_ROW);
+        assert_eq!(Body::new(&pile).map(|body| body.as_str().chars().count()), Ok(3 + Limits::MARKS_IN_A_ROW));
+    }
+
+    #[test]
+    fn what_a_paste_brings_along_is_dropped_from_a_message() {
+        for (pasted, said) in [
+            ("ls \u{1B}[31mred", "ls [31mred"),
+            ("one\u{B}two\u{C}three\r\nfour", "one\ntwo\nthree\nfour"),
+            ("it\u{92}s", "its"),
+            ("tab\tstays", "tab\tstays"),
+        ] {
+            assert_eq!(Body::new(pasted).map(String::from), Ok(said.to_owned()));
+        }
+        for empty in ["\u{200B}", "\u{3164}", "\u{AD}", "\u{1B}"] {
+            assert_eq!(Body::new(empty), Err(TextError::Unseen), "{empty:?}");
+        }
+    }
+
+    #[test]
+    fn cleaning_twice_is_cleaning_once() {
+        let odd = [
+            'A',
+            ' ',
+            '\r',
+            '\n',
+            '\u{1B}',
+            '\u{200D}',
+            '\u{FE0F}',
+            '\u{301}',
+            '👩',
+            '\u{E0067}',
+            '\u{1F3F4}',
+            'ع',
+            '\u{200C}',
+            '\u{3000}',
+            '\u{64B}',
+            '\u{0}',
+        ];
+        let mut rng = crate::rng::Rng::new(5);
+        for _ in 0..20_000 {
+            let text: String = (0..12).map(|_| odd[rng.below(odd.len() as u64) as usize]).collect();
+            if let Ok(name) = Name::new(&text) {
+                assert_eq!(Name::new(name.as_str()), Ok(name), "{text:?}");
+            }
+            if let Ok(body) = Body::new(&text) {
+                assert_eq!(Body::new(body.as_str()), Ok(body), "{text:?}");
+            }
+        }
     }
 
     #[test]

@@ -17,16 +17,7 @@ impl World {
                 // As the real one: in the order of writing, whichever write was done first.
                 let mut unsent = self.clients[client].disk.clone();
                 unsent.sort_by_key(|one| self.clients[client].order.iter().position(|id| *id == one.id));
-                let entrance = Entrance {
-                    name,
-                    join,
-                    keepsake,
-                    unsent,
-                    utc_offset_min: 0,
-                    debug: true,
-                    plain: false,
-                    barred: None,
-                };
+                let entrance = Entrance { name, join, keepsake, unsent, debug: true, plain: false, barred: None };
                 self.later(client, 1, Event::Entered(room, entrance));
             }
             Effect::KeepChat(_, unsent) => {
@@ -106,6 +97,7 @@ impl World {
                     self.schedule(ms, Due::OnChannel(client, me, peer, epoch, text));
                 }
             }
+            Effect::CloseChannel(..) => panic!("a page that keeps to the limits is taken for one that does not"),
             Effect::Release(kind) => *self.clients[client].tracks.running(kind) = false,
             Effect::Unmute => self.clients[client].tracks.muted = false,
             Effect::Mute => self.clients[client].tracks.muted = true,
@@ -117,7 +109,8 @@ impl World {
             | Effect::Attach(_)
             | Effect::SaveName(_)
             | Effect::CopyText(_)
-            | Effect::CopyLink(_) => {}
+            | Effect::CopyLink(_)
+            | Effect::TidyAddress(_) => {}
         }
     }
 

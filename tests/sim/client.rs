@@ -34,6 +34,11 @@ pub struct Client {
     pub asleep_until: Option<Millis>,
 }
 
+/// What nobody may guess, though it follows from the seed here.
+pub fn secret(seed: u64) -> [u8; 32] {
+    std::array::from_fn(|n| seed.to_le_bytes()[n % 8])
+}
+
 /// What runs and what is kept from the others.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Tracks {
@@ -46,7 +51,7 @@ pub struct Tracks {
 impl Client {
     pub fn new(seed: u64) -> Self {
         Self {
-            session: Session::new(seed),
+            session: Session::new(seed, secret(seed)),
             page: 0,
             pcs: BTreeMap::new(),
             keepsake: None,

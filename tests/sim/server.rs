@@ -57,14 +57,10 @@ impl Server {
     /// In the real server a token is signed; here it spells the seat.
     fn claim(&mut self, hello: &Hello) -> Claim {
         let held = hello.resume.as_ref().and_then(|resume| resume.token.as_str().parse::<PeerId>().ok());
-        held.map_or_else(
-            || {
-                self.seats_minted += 1;
-                // Scatter the ids so that seat order is not join order.
-                Claim::Fresh(PeerId::from_bits(self.seats_minted.wrapping_mul(0x9E37_79B9_7F4A_7C15)))
-            },
-            Claim::Held,
-        )
+        self.seats_minted += 1;
+        // Scatter the ids so that seat order is not join order.
+        let else_fresh = PeerId::from_bits(self.seats_minted.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        held.map_or(Claim::Fresh(else_fresh), |peer| Claim::Held { peer, else_fresh })
     }
 
     /// An append ended: it is reported, then what is new in the log is folded.
@@ -97,7 +93,13 @@ impl Server {
         let mut out = vec![];
         for effect in self.room.handle(now, event) {
             match effect {
-                RoomEffect::Send { to, msg } => out.extend(to.into_iter().map(|conn| Out::Send(conn, msg.clone()))),
+                RoomEffect::Live { to, offset, entry } => {
+                    let event = |conn| Out::Send(conn, ServerMsg::Event { offset, entry: entry.clone() });
+                    out.extend(to.into_iter().map(event));
+                }
+                RoomEffect::Send { to, msg } | RoomEffect::Pass { to, msg } => {
+                    out.extend(to.into_iter().map(|conn| Out::Send(conn, msg.clone())));
+                }
                 RoomEffect::Welcome { conn, peer, resumed, roster, head, from } => {
                     let token = Token::new(&peer.to_string()).expect("hex is a valid token");
                     let heartbeat_ms = Limits::PING_EVERY_MS;

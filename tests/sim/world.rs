@@ -1,7 +1,7 @@
 //! The world: a virtual clock, pages, one server, the network and the media paths between pages.
 
 use crate::checkers;
-use crate::client::{Client, Tracks};
+use crate::client::{Client, Tracks, secret};
 use crate::log::Log;
 use crate::network::{Socket, Weather};
 use crate::nodes::Node;
@@ -332,7 +332,7 @@ impl World {
         one.pcs.clear();
         one.blind.clear();
         one.tracks = Tracks::default();
-        one.session = Session::new(seed);
+        one.session = Session::new(seed, secret(seed));
         one.tick_at = None;
         if one.wants_in {
             self.enter(client);

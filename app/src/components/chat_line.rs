@@ -3,14 +3,16 @@
 use crate::call::use_call;
 use crate::weight::later;
 use holdfast::session::Intent;
-use holdfast::view::{ChatLine, ChatStatus, Piece, clock_text, pieces};
+use holdfast::view::{ChatLine, ChatStatus, Piece, clock_text, day_of, day_text, machine_time, pieces};
 use leptos::prelude::*;
 
-/// A message with its author, time and whether it is stored.
+/// A message with its author, time and whether it is stored, under its day where one begins with it.
 #[component]
-pub(crate) fn Line(line: ChatLine) -> impl IntoView {
+pub(crate) fn Line(line: ChatLine, begins: Option<u64>) -> impl IntoView {
     let call = use_call();
-    let offset_min = call.view.with_untracked(|view| view.utc_offset_min);
+    let offset_min = (call.offset_min)(line.at);
+    let (day, time) = (day_text(day_of(line.at, offset_min)), clock_text(line.at, offset_min));
+    let title = format!("{day}, {time}");
     let body = pieces(&line.text)
         .into_iter()
         .map(|piece| match piece {
@@ -23,12 +25,13 @@ pub(crate) fn Line(line: ChatLine) -> impl IntoView {
         .collect_view();
     let (waits, failed, id) = (line.status() == ChatStatus::Pending, line.failed, line.id);
     view! {
+        {begins.map(|_| view! { <p class="chat-day">{day}</p> })}
         <div class="msg" class:mine=line.mine data-msg=line.id.to_string() data-status=line.status().as_str()>
             <p class="msg-head">
-                <b>{if line.mine { "You".to_owned() } else { line.name.as_str().to_owned() }}</b>
-                <span>{clock_text(line.at, offset_min)}</span>
+                <b dir="auto">{if line.mine { "You".to_owned() } else { line.author() }}</b>
+                <time datetime=machine_time(line.at) title=title>{time}</time>
             </p>
-            <p class="msg-body">{body}</p>
+            <p class="msg-body" dir="auto">{body}</p>
             {waits.then(|| view! { <p class="msg-wait">"Not stored yet"</p> })}
             {failed
                 .then(|| {

@@ -3,10 +3,10 @@
 use super::chat_line::Line;
 use super::icon::{Glyph, Icon};
 use crate::call::use_call;
-use holdfast::Limits;
 use holdfast::session::Intent;
-use holdfast::view::Earlier;
+use holdfast::view::{Earlier, with_days};
 use holdfast::wire::Body;
+use holdfast::{ChatId, Limits};
 use leptos::prelude::*;
 
 /// Characters left from which on the counter shows.
@@ -21,28 +21,56 @@ pub(crate) fn ChatPanel() -> impl IntoView {
     let open = call.memo(|view| view.chat_open);
     let chat = call.memo(|view| view.chat.clone());
     let earlier = call.memo(|view| view.earlier);
-    let note = call.part(holdfast::CallView::chat_note);
+    let note = call.memo(holdfast::CallView::chat_note);
     let log = NodeRef::<leptos::html::Div>::new();
-    let scroll = move || {
-        if let Some(log) = log.get_untracked() {
-            log.set_scroll_top(log.scroll_height());
-        }
-    };
     let at_end = StoredValue::new(true);
-    Effect::new(move |was_open: Option<bool>| {
-        let mine = chat.read().last().is_some_and(|line| line.offset.is_none());
-        let open = open.get();
-        // Whoever reads back is left in peace.
-        if open && (was_open != Some(true) || mine || at_end.get_value()) {
-            request_animation_frame(scroll);
-        }
-        open
-    });
-    let on_scroll = move |_| {
+    // How far what is under the eye is from the end of the log: this stays when older messages come before it.
+    let from_end = StoredValue::new(0);
+    let measure = move || {
         if let Some(log) = log.get_untracked() {
-            at_end.set_value(log.scroll_top() + log.client_height() + NEAR_END_PX >= log.scroll_height());
+            from_end.set_value(log.scroll_height() - log.scroll_top());
+            at_end.set_value(from_end.get_value() <= log.client_height() + NEAR_END_PX);
         }
     };
+    let scroll = move |back: i32| {
+        if let Some(log) = log.get_untracked() {
+            log.set_scroll_top(log.scroll_height() - back);
+        }
+        measure();
+    };
+    // The log is lower or higher than before: whoever was at its end stays there.
+    let resized = move || {
+        if at_end.get_value() {
+            request_animation_frame(move || scroll(0));
+        }
+    };
+    let window = window_event_listener(leptos::ev::resize, move |_| resized());
+    on_cleanup(move || window.remove());
+    Effect::new(move |_| {
+        let _ = note.get();
+        resized();
+    });
+    Effect::new(move |before: Option<(bool, Option<ChatId>, Option<ChatId>)>| {
+        let (was_open, first_before, mine_before) = before.unwrap_or_default();
+        let open = open.get();
+        let chat = chat.read();
+        let first = chat.first().map(|line| line.id);
+        // Ids begin with their time: a greater one of ours was just written.
+        let mine = chat.last().filter(|line| line.mine && line.offset.is_none()).map(|line| line.id).max(mine_before);
+        let longer = first != first_before && chat.iter().any(|line| Some(line.id) == first_before);
+        request_animation_frame(move || {
+            // Whoever reads back is left in peace.
+            if !was_open || mine != mine_before || at_end.get_value() {
+                scroll(0);
+            } else if longer {
+                scroll(from_end.get_value());
+            } else {
+                measure();
+            }
+        });
+        (open, first, mine)
+    });
+    let rows = move || with_days(&chat.read(), call.offset_min);
     view! {
         <aside class="chat" id="chat" aria-label="Chat panel" hidden=move || !open.get()>
             <div class="chat-head">
@@ -52,7 +80,7 @@ pub(crate) fn ChatPanel() -> impl IntoView {
                 </button>
             </div>
             // Announced by the announcer, in one sentence each, so the log itself stays quiet.
-            <div class="chat-log" role="log" aria-label="Chat" aria-live="off" tabindex="0" node_ref=log on:scroll=on_scroll>
+            <div class="chat-log" role="log" aria-label="Chat" aria-live="off" tabindex="0" node_ref=log on:scroll=move |_| measure()>
                 <Show when=move || earlier.get() != Earlier::None>
                     <button
                         type="button"
@@ -66,18 +94,18 @@ pub(crate) fn ChatPanel() -> impl IntoView {
                 <Show when=move || chat.read().is_empty() && earlier.get() == Earlier::None>
                     <p class="chat-empty">"Messages stay in this room, also for people who come later."</p>
                 </Show>
-                <For each=move || chat.get().as_ref().clone() key=|line| (line.id, line.offset, line.failed) let(line)>
-                    <Line line />
+                <For each=rows key=|(line, begins)| (line.id, line.offset, line.failed, *begins) let((line, begins))>
+                    <Line line begins />
                 </For>
             </div>
             <p class="chat-note" role="status">{note}</p>
-            <ChatForm open />
+            <ChatForm open resized />
         </aside>
     }
 }
 
 #[component]
-fn ChatForm(open: Memo<bool>) -> impl IntoView {
+fn ChatForm(open: Memo<bool>, resized: impl Fn() + Copy + 'static) -> impl IntoView {
     let call = use_call();
     let field = NodeRef::<leptos::html::Textarea>::new();
     let used = RwSignal::new(0_usize);
@@ -105,6 +133,7 @@ fn ChatForm(open: Memo<bool>) -> impl IntoView {
         if kept {
             field.set_value("");
             used.set(0);
+            resized();
         }
     };
     let counter = move || format!("{} of {} characters", used.get(), Limits::CHAT_CHARS);
@@ -122,9 +151,15 @@ fn ChatForm(open: Memo<bool>) -> impl IntoView {
                 rows="1"
                 aria-label="Message"
                 placeholder="Write a message"
-                on:input=move |ev| used.set(event_target_value(&ev).chars().count())
+                dir="auto"
+                on:input=move |ev| {
+                    used.set(event_target_value(&ev).chars().count());
+                    resized();
+                }
                 on:keydown=move |ev| {
-                    if ev.key() == "Enter" && !ev.shift_key() && !ev.is_composing() {
+                    // The Enter that ends a composition is not ours: Safari sends it afterwards, and marks it by this number.
+                    let composes = ev.is_composing() || ev.key_code() == 229;
+                    if ev.key() == "Enter" && !ev.shift_key() && !composes {
                         ev.prevent_default();
                         send();
                     }

@@ -15,7 +15,8 @@ pub(crate) fn Tile(peer: PeerId) -> impl IntoView {
     let tile = call.memo(move |view| view.tiles.iter().find(|tile| tile.peer == peer).cloned());
     let with = move |read: fn(&TileView) -> bool| tile.with(|tile| tile.as_ref().is_some_and(read));
     let text = move |read: fn(&TileView) -> String| tile.with(|tile| tile.as_ref().map(read).unwrap_or_default());
-    let name = move || text(|tile| tile.name.as_str().to_owned());
+    let name = move || text(TileView::shown);
+    let plain_name = move || text(|tile| tile.name.as_str().to_owned());
     let trouble = move || text(TileView::trouble);
     let place = move || tile.with(|tile| tile.as_ref().map_or(0, |tile| tile.place)).to_string();
     Effect::new(move |_| call.send(Intent::TileShown(Some(peer))));
@@ -34,7 +35,7 @@ pub(crate) fn Tile(peer: PeerId) -> impl IntoView {
             aria-label=name
         >
             // Behind the picture: seen until there is one, and when the camera is off.
-            <div class="tile-face" aria-hidden="true"><span>{move || initials(&name())}</span></div>
+            <div class="tile-face" aria-hidden="true"><span>{move || initials(&plain_name())}</span></div>
             <video id=video_id(Some(peer)) autoplay playsinline aria-label=move || format!("{}'s picture", name())></video>
             <Show when=move || !trouble().is_empty()>
                 <p class="tile-trouble" data-trouble="">{trouble}</p>
@@ -82,7 +83,7 @@ fn Label(name: Signal<String>, muted: Signal<bool>) -> impl IntoView {
                 <Icon glyph=Glyph::MicrophoneOff />
                 <span class="sr-only">"Muted"</span>
             </Show>
-            <span class="name">{move || name.get()}</span>
+            <span class="name" dir="auto">{move || name.get()}</span>
         </p>
     }
 }

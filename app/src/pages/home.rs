@@ -9,6 +9,8 @@ use leptos::prelude::*;
 pub(crate) fn HomePage(
     /// Somebody came back from 'Join' with a code that is none.
     unknown: bool,
+    /// What they had typed.
+    typed: String,
 ) -> impl IntoView {
     view! {
         <div class="home">
@@ -35,6 +37,7 @@ pub(crate) fn HomePage(
                             <input
                                 class="input"
                                 name="code"
+                                value=typed
                                 required
                                 maxlength="400"
                                 placeholder="kavot-imure-sakem"

@@ -186,7 +186,7 @@ fn fitting(page: Page) -> Page {
         bytes += encode(entry).len() + ENVELOPE_BYTES;
         first || bytes <= Limits::SEND_QUEUE_BYTES / 2
     };
-    page.into_iter().take_while(fits).collect()
+    page.into_iter().take(Limits::SEND_QUEUE / 2).take_while(fits).collect()
 }
 
 /// Tells everyone who still knocks to come back.
@@ -216,7 +216,19 @@ impl Task {
         let mut effects = VecDeque::from(self.room.handle(clock::now(), event));
         while let Some(effect) = effects.pop_front() {
             match effect {
+                RoomEffect::Live { to, offset, entry } => {
+                    for conn in self.send_entry(&to, &ServerMsg::Event { offset, entry }) {
+                        let behind = RoomEvent::Behind { conn, sent: offset.seq.saturating_sub(1) };
+                        effects.extend(self.room.handle(clock::now(), behind));
+                    }
+                }
                 RoomEffect::Send { to, msg } => self.send(&to, &msg),
+                RoomEffect::Pass { to, msg } => {
+                    let frame = Utf8Bytes::from(encode(&msg));
+                    for known in to.iter().filter_map(|conn| self.conns.get(conn)) {
+                        let _ = known.outlet.offer(frame.clone());
+                    }
+                }
                 RoomEffect::Welcome { conn, peer, resumed, roster, head, from } => {
                     self.welcome(conn, peer, |token, ice| Welcome {
                         peer,
@@ -340,6 +352,13 @@ impl Task {
         for conn in to.iter().filter_map(|conn| self.conns.get(conn)) {
             conn.outlet.send(frame.clone());
         }
+    }
+
+    /// Sends an entry to those who keep up with the log and says who does not.
+    fn send_entry(&self, to: &[ConnId], msg: &ServerMsg) -> Vec<ConnId> {
+        let frame = Utf8Bytes::from(encode(msg));
+        let full = |conn: &ConnId| self.conns.get(conn).is_some_and(|known| !known.outlet.offer(frame.clone()));
+        to.iter().copied().filter(full).collect()
     }
 
     fn welcome(

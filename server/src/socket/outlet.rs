@@ -53,6 +53,19 @@ impl Outlet {
         self.0.more.notify_one();
     }
 
+    /// Queues a frame that may be dropped: past half of either limit it is, and false comes back.
+    pub fn offer(&self, frame: Utf8Bytes) -> bool {
+        let mut queue = self.lock();
+        let fits =
+            queue.frames.len() < Limits::SEND_QUEUE / 2 && queue.bytes + frame.len() <= Limits::SEND_QUEUE_BYTES / 2;
+        if fits && queue.close.is_none() {
+            queue.bytes += frame.len();
+            queue.frames.push_back(frame);
+            self.0.more.notify_one();
+        }
+        fits
+    }
+
     /// Closes the socket once what was queued before is written. The first close counts.
     pub fn close(&self, code: CloseCode, reason: String) {
         self.lock().close.get_or_insert((code, reason));
@@ -113,6 +126,21 @@ mod tests {
             outlet.send("x".into());
         }
         assert_eq!(outlet.next().await, Out::Close(CloseCode::SlowReader, "slow_reader".into()));
+    }
+
+    #[tokio::test]
+    async fn what_may_be_dropped_is_dropped_long_before_the_reader_counts_as_slow() {
+        let outlet = Outlet::default();
+        let large = Utf8Bytes::from("x".repeat(Limits::FRAME_BYTES));
+        let taken = (0..1_000).filter(|_| outlet.offer(large.clone())).count();
+        assert_eq!(taken, Limits::SEND_QUEUE_BYTES / 2 / Limits::FRAME_BYTES);
+        outlet.send("what must come".into());
+        for _ in 0..taken {
+            assert_eq!(outlet.next().await, Out::Frame(large.clone()));
+        }
+        assert_eq!(outlet.next().await, Out::Frame("what must come".into()));
+        let taken = (0..1_000).filter(|_| outlet.offer("x".into())).count();
+        assert_eq!(taken, Limits::SEND_QUEUE / 2);
     }
 
     #[tokio::test]

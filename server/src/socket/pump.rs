@@ -40,6 +40,8 @@ struct Pump {
     host: Arc<str>,
     outlet: Outlet,
     messages: Bucket,
+    /// Acknowledgements answer what others send: they have a budget of their own.
+    acks: Bucket,
     room: Option<(RoomId, Mailbox)>,
 }
 
@@ -47,7 +49,8 @@ struct Pump {
 pub(super) async fn run(ws: WebSocket, app: App, address: IpAddr, host: Arc<str>, _permit: Permit) {
     let conn = app.rooms.next_conn();
     let messages = Bucket::new(clock::now(), Limits::MESSAGE_BURST, Limits::MESSAGES_PER_S);
-    let mut pump = Pump { ws, app, conn, address, host, outlet: Outlet::default(), messages, room: None };
+    let acks = Bucket::new(clock::now(), Limits::ACK_BURST, Limits::ACKS_PER_S);
+    let mut pump = Pump { ws, app, conn, address, host, outlet: Outlet::default(), messages, acks, room: None };
     let ended = pump.serve().await;
     pump.outlet.close(CloseCode::Normal, String::new()); // Frees whoever waits for this reader.
     if let Some((_, room)) = pump.room.take() {
@@ -134,10 +137,11 @@ impl Pump {
     }
 
     async fn text(&mut self, text: &Utf8Bytes) -> Result<(), End> {
-        if !self.messages.take(clock::now()) {
+        let msg: ClientMsg = decode(text).map_err(|_| end(CloseCode::Malformed))?;
+        let budget = if matches!(msg, ClientMsg::SignalAck { .. }) { &mut self.acks } else { &mut self.messages };
+        if !budget.take(clock::now()) {
             return Err(end(CloseCode::TooFast));
         }
-        let msg: ClientMsg = decode(text).map_err(|_| end(CloseCode::Malformed))?;
         if let ClientMsg::Chat { id, .. } = &msg
             && let Some((room, _)) = &self.room
             && !self.app.throttle.store(self.address, room, u32::try_from(text.len()).unwrap_or(u32::MAX))
@@ -212,7 +216,8 @@ impl Pump {
     fn claim(&self, hello: &Hello) -> Claim {
         let token = hello.resume.as_ref().map(|resume| resume.token.as_str());
         let held = token.and_then(|token| self.app.secret.open_seat(&hello.room, token, clock::now()));
-        held.map_or_else(|| Claim::Fresh(PeerId::from_bits(rand::rng().next_u64())), Claim::Held)
+        let else_fresh = PeerId::from_bits(rand::rng().next_u64());
+        held.map_or(Claim::Fresh(else_fresh), |peer| Claim::Held { peer, else_fresh })
     }
 
     async fn close(mut self, code: CloseCode, reason: String) {

@@ -78,7 +78,7 @@ impl Page {
 
     fn with(name: &str, room: &RoomId, addrs: Arc<Mutex<Vec<SocketAddr>>>, shared: Arc<Mutex<Shared>>) -> Self {
         let (events, mut waiting) = mpsc::unbounded_channel();
-        let session = Session::new(rand::random());
+        let session = Session::new(rand::random(), rand::random());
         let mut driver = Driver {
             session,
             name: name.to_owned(),
@@ -172,6 +172,17 @@ impl Page {
         began.elapsed()
     }
 
+    /// Waits until this holds, for as long as more and more is shown: how fast that goes is the machine's business.
+    pub(crate) async fn until_shown(&self, what: &str, mut holds: impl FnMut(&Self) -> bool) -> Duration {
+        let began = Instant::now();
+        while !holds(self) {
+            let shown = self.shown();
+            let more = |page: &Self| page.shown() > shown || holds(page);
+            self.until(&format!("{what}: more than {shown} shown"), Duration::from_secs(20), more).await;
+        }
+        began.elapsed()
+    }
+
     pub(crate) async fn joined(&self) -> Duration {
         self.until("in the call", Duration::from_secs(20), Self::is_in).await
     }
@@ -248,16 +259,7 @@ impl Driver {
                     let shared = self.shared.lock().expect("no panic");
                     (shared.keepsake.clone(), shared.disk.clone())
                 };
-                let entrance = Entrance {
-                    name,
-                    join,
-                    keepsake,
-                    unsent,
-                    utc_offset_min: 0,
-                    debug: false,
-                    plain: false,
-                    barred: None,
-                };
+                let entrance = Entrance { name, join, keepsake, unsent, debug: false, plain: false, barred: None };
                 let _ = self.events.send(Event::Entered(room, entrance));
             }
             Effect::OpenSocket(epoch) => self.open(epoch),

@@ -1,13 +1,17 @@
 //! One person we are connected to: their connection's epoch, its negotiation, its signals, and when to repair it.
 
+mod intake;
+mod signals;
+
 use crate::id::{PcEpoch, PeerId};
-use crate::inbox::{Arrival, Inbox};
+use crate::inbox::Inbox;
 use crate::limits::Limits;
 use crate::negotiation::{Manners, Negotiation, NegotiationEffect, NegotiationEvent};
 use crate::outbox::Outbox;
 use crate::recovery::{Flow, Recovery, RecoveryEffect, RecoveryEvent, Route};
 use crate::time::Millis;
 use crate::wire::{Candidate, Sdp, Signal, without_addresses};
+use intake::Intake;
 
 /// Where the media path stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,7 +119,12 @@ pub struct Peer {
     sent: u64,
     outbox: Outbox<u64, Signal>,
     resend_at: Option<Millis>,
+    /// How often what waits was sent again without an answer.
+    resends: u32,
+    /// Set while what waits is being sent again, part by part: up to here it was.
+    resent: Option<u64>,
     inbox: Inbox,
+    intake: Intake,
 }
 
 impl Peer {
@@ -138,7 +147,10 @@ impl Peer {
             sent: 0,
             outbox: Outbox::new(Limits::SIGNALS_UNACKED),
             resend_at: None,
+            resends: 0,
+            resent: None,
             inbox: Inbox::default(),
+            intake: Intake::new(now),
         }
     }
 
@@ -195,7 +207,8 @@ impl Peer {
     /// When to call [`Peer::tick`].
     #[must_use]
     pub fn next_deadline(&self) -> Option<Millis> {
-        self.offer_by.into_iter().chain(self.recovery.next_deadline()).chain(self.resend_at).min()
+        let acknowledge = self.intake.next_deadline();
+        self.offer_by.into_iter().chain(self.recovery.next_deadline()).chain(self.resend_at).chain(acknowledge).min()
     }
 
     /// Makes the first connection and offers.
@@ -271,59 +284,16 @@ impl Peer {
         effects
     }
 
-    /// Applies a signal of theirs.
-    #[must_use]
-    pub fn signal(&mut self, now: Millis, stream: u64, seq: u64, signal: Signal) -> Vec<PeerEffect> {
-        if stream < self.stream {
-            return vec![]; // From a page of theirs that is gone, or from before they heard of ours.
-        }
-        let mut effects = vec![];
-        if stream > self.stream {
-            // Their page is a new one and expects our first number: what waits is numbered from 1 again.
-            let waiting: Vec<Signal> = self.outbox.pending().map(|(_, signal)| signal.clone()).collect();
-            self.start_stream(stream);
-            effects.extend(waiting.into_iter().flat_map(|signal| self.send(now, signal)));
-        }
-        effects.extend(match self.inbox.accept(seq) {
-            Arrival::Next => self.deliver(now, signal),
-            Arrival::Duplicate | Arrival::Gap { .. } => vec![],
-        });
-        effects.push(PeerEffect::Acknowledge { stream, seq: self.inbox.last() });
-        effects
-    }
-
-    /// They have our signals of this stream up to `seq`.
-    pub fn acknowledged(&mut self, now: Millis, stream: u64, seq: u64) {
-        if stream != self.stream {
-            return;
-        }
-        let arrived: Vec<u64> = self.outbox.pending().map(|(n, _)| *n).take_while(|n| *n <= seq).collect();
-        if arrived.is_empty() {
-            return;
-        }
-        for number in arrived {
-            let _ = self.outbox.ack(number);
-        }
-        self.resend_at = if self.outbox.is_empty() { None } else { Some(now.plus(Limits::SIGNAL_RESEND_MS)) };
-    }
-
-    /// Sends again what was not acknowledged, after the link came back or time has passed.
-    #[must_use]
-    pub fn resend(&mut self, now: Millis) -> Vec<PeerEffect> {
-        self.resend_at = if self.outbox.is_empty() { None } else { Some(now.plus(Limits::SIGNAL_RESEND_MS)) };
-        let stream = self.stream;
-        self.outbox
-            .pending()
-            .map(|(seq, signal)| PeerEffect::Send { stream, seq: *seq, signal: signal.clone() })
-            .collect()
-    }
-
     /// Time has passed.
     #[must_use]
     pub fn tick(&mut self, now: Millis) -> Vec<PeerEffect> {
         let mut effects = vec![];
         if self.resend_at.is_some_and(|at| now >= at) {
+            self.resends += 1;
             effects.extend(self.resend(now));
+        }
+        if self.intake.takes_acknowledgement(now) {
+            effects.push(self.acknowledge());
         }
         if self.offer_by.is_some_and(|until| now >= until) {
             effects.extend(self.call(now));
@@ -431,22 +401,5 @@ impl Peer {
         if std::mem::replace(&mut self.relay_found, false) {
             self.gathers_since = now;
         }
-    }
-
-    fn start_stream(&mut self, stream: u64) {
-        self.stream = stream;
-        (self.sent, self.inbox) = (0, Inbox::default());
-        self.outbox.clear();
-    }
-
-    fn send(&mut self, now: Millis, signal: Signal) -> Vec<PeerEffect> {
-        if self.outbox.push(self.sent + 1, signal.clone()).is_err() {
-            // They have not acknowledged for long: what waits is out of date, only this still counts.
-            self.start_stream(self.stream.saturating_add(1));
-            self.outbox.push(1, signal.clone()).expect("an outbox that was just cleared has room");
-        }
-        self.sent += 1;
-        self.resend_at.get_or_insert(now.plus(Limits::SIGNAL_RESEND_MS));
-        vec![PeerEffect::Send { stream: self.stream, seq: self.sent, signal }]
     }
 }

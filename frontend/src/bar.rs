@@ -1,0 +1,34 @@
+//! The address bar: what it asks for, and what it shows once the link has done its work.
+
+use holdfast::RoomId;
+use wasm_bindgen::JsValue;
+
+/// What an address may go on asking for: it says nothing of the person.
+const KEPT: [&str; 2] = ["debug", "plain"];
+
+/// Whether the page's address has `name=1`.
+pub(crate) fn asks_for(name: &str) -> bool {
+    crate::address().query.get(name).as_deref() == Some("1")
+}
+
+/// The link to a room, as one sends it to others.
+pub(crate) fn link(room: &RoomId) -> String {
+    let origin = web_sys::window().and_then(|window| window.location().origin().ok());
+    format!("{}/r/{room}", origin.unwrap_or_default())
+}
+
+/// Shows the room's link. A name and the wish to go straight in are one person's: whoever copies the address sends a link
+/// for guests.
+pub(crate) fn tidy(room: &RoomId) {
+    let asked: Vec<&str> = KEPT.into_iter().filter(|name| asks_for(name)).collect();
+    let mut link = link(room);
+    for (n, name) in asked.iter().enumerate() {
+        link.push_str(if n == 0 { "?" } else { "&" });
+        link.push_str(name);
+        link.push_str("=1");
+    }
+    if let Some(history) = web_sys::window().and_then(|window| window.history().ok()) {
+        // A browser that refuses shows the address as it was.
+        let _ = history.replace_state_with_url(&JsValue::NULL, "", Some(&link));
+    }
+}
