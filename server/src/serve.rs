@@ -140,10 +140,11 @@ impl Connection {
             return;
         }
         let _ = tcp.set_nodelay(true);
-        let io = Paced::new(tcp, self.upgraded.clone(), |tcp| {
-            // Closed at once: the system would go on offering the reader what waits.
-            let _ = tcp.set_zero_linger();
-        });
+        // Closed at once: the system would go on offering the reader what waits.
+        let give_up = |tcp: &TcpStream| drop(tcp.set_zero_linger());
+        // A socket's outlet has bounds of its own, and counts on the system's.
+        let widen = |tcp: &TcpStream| drop(SockRef::from(tcp).set_tcp_notsent_lowat(u32::MAX));
+        let io = Paced::new(tcp, self.upgraded.clone(), give_up, widen);
         let one = Arc::new(self);
         let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
             let (one, mut router) = (Arc::clone(&one), router.clone());
