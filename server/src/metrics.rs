@@ -53,11 +53,14 @@ fn describe() {
     describe_counter!("holdfast_archive_refusals_total", "Entries the archive refused");
     describe_counter!("holdfast_expired_total", "Entries deleted because of their age");
     describe_counter!("holdfast_breaker_changes_total", "Changes of a dependency's breaker");
+    describe_counter!("holdfast_slow_readers_total", "Connections ended because their reader was too slow");
+    describe_counter!("holdfast_connections_refused_total", "Connections of addresses that had too many");
+    describe_counter!("holdfast_accepts_failed_total", "Connections that could not be accepted");
     describe_gauge!("holdfast_relay_allocations", "Allocations of the embedded relay");
     describe_counter!("holdfast_relay_bytes_total", "Bytes it relayed, to peers and to its clients");
     describe_counter!(
         "holdfast_relay_dropped_total",
-        "Datagrams it dropped: of peers it may not talk to, or past the rate"
+        "Datagrams it dropped: of peers it may not talk to, past the rate, or of who proves nothing and asks too often"
     );
     describe_counter!(
         "holdfast_relay_refused_total",

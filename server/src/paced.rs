@@ -91,17 +91,23 @@ pub struct Paced<T> {
     again: Option<Pin<Box<Sleep>>>,
     upgraded: Upgraded,
     give_up: fn(&T),
+    /// Called once the connection is a socket; none after that.
+    widen: Option<fn(&T)>,
 }
 
 impl<T> Paced<T> {
-    /// Paces `io`. `give_up` is called before a slow reader's connection fails, so that the system keeps nothing for it.
-    pub fn new(io: T, upgraded: Upgraded, give_up: fn(&T)) -> Self {
+    /// Paces `io`. `give_up` is called before a slow reader's connection fails, so that the system keeps nothing for it;
+    /// `widen` when it became a socket, whose reader may be slow.
+    pub fn new(io: T, upgraded: Upgraded, give_up: fn(&T), widen: fn(&T)) -> Self {
         let budget = Budget::new(Instant::now());
-        Self { io, patience: Patience::new(), budget, late: None, again: None, upgraded, give_up }
+        Self { io, patience: Patience::new(), budget, late: None, again: None, upgraded, give_up, widen: Some(widen) }
     }
 
     /// What a write came to: counted, or waited for as long as there is patience.
     fn written(&mut self, cx: &mut Context<'_>, done: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if self.widen.is_some() && self.upgraded.0.load(Ordering::Relaxed) {
+            self.widen.take().into_iter().for_each(|widen| widen(&self.io));
+        }
         match done {
             Poll::Ready(Ok(bytes)) => {
                 self.late = None;
@@ -175,7 +181,7 @@ mod tests {
     fn pair(buffer: usize) -> (Paced<DuplexStream>, DuplexStream, Upgraded) {
         let (ours, theirs) = duplex(buffer);
         let upgraded = Upgraded::default();
-        (Paced::new(ours, upgraded.clone(), |_| ()), theirs, upgraded)
+        (Paced::new(ours, upgraded.clone(), |_| (), |_| ()), theirs, upgraded)
     }
 
     /// Takes `bytes` once a second; how long the writer of a megabyte went on.

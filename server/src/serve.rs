@@ -37,6 +37,8 @@ const HEADER_BYTES: usize = 16 * 1024;
 const DRAIN_WITHIN: Duration = Duration::from_secs(8);
 /// What the system keeps of what a reader has not asked for yet. Without a bound it is 4 MB for each that is slow.
 const UNSENT_BYTES: u32 = 64 * 1024;
+/// The same for a socket.
+const SOCKET_UNSENT_BYTES: u32 = 512 * 1024;
 /// How long a connection waits for a place while its address has too many.
 const PLACE_WITHIN: Duration = Duration::from_secs(2);
 /// A failing accept is tried again after this long, and told of this often.
@@ -140,10 +142,12 @@ impl Connection {
             return;
         }
         let _ = tcp.set_nodelay(true);
-        let io = Paced::new(tcp, self.upgraded.clone(), |tcp| {
-            // Closed at once: the system would go on offering the reader what waits.
-            let _ = tcp.set_zero_linger();
-        });
+        // Closed at once: the system would go on offering the reader what waits.
+        let give_up = |tcp: &TcpStream| drop(tcp.set_zero_linger());
+        // A socket's outlet has bounds of its own. The system's bound keeps a slow reader from being waited for until a third
+        // of four megabytes is read, which is longer than one frame may take.
+        let widen = |tcp: &TcpStream| drop(SockRef::from(tcp).set_tcp_notsent_lowat(SOCKET_UNSENT_BYTES));
+        let io = Paced::new(tcp, self.upgraded.clone(), give_up, widen);
         let one = Arc::new(self);
         let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
             let (one, mut router) = (Arc::clone(&one), router.clone());
@@ -162,16 +166,18 @@ impl Connection {
 
     /// Waits a little for a place: many pages of one office may come back at once.
     async fn found_place(&self) -> bool {
+        if self.take_place(self.peer.ip()) {
+            return true;
+        }
+        let Some(_waiting) = self.app.throttle.waiting() else { return false };
         let until = Instant::now() + PLACE_WITHIN;
-        loop {
+        while Instant::now() < until {
+            tokio::time::sleep(ACCEPT_AGAIN).await;
             if self.take_place(self.peer.ip()) {
                 return true;
             }
-            if Instant::now() >= until || !self.app.throttle.may_wait() {
-                return false;
-            }
-            tokio::time::sleep(ACCEPT_AGAIN).await;
         }
+        false
     }
 
     fn take_place(&self, address: IpAddr) -> bool {

@@ -14,10 +14,11 @@ use std::sync::{Arc, Mutex};
 const ACCOUNTS: usize = 10_000;
 /// A customer's whole network of IPv6 may do this many times what one subscriber in it may: it has 65,536 of them.
 const NETWORK_TIMES: u32 = 8;
-/// While over half of the open files are in use, an address may have this share of its connections.
+/// While over half of the open files are in use, an address may have this share of its connections; over three quarters,
+/// this share of all files for its sockets.
 const SCARCE_SHARE: u32 = 8;
-/// Seconds of the rate of bytes that may be stored in one burst.
-const STORED_BURST_S: u32 = 16;
+/// Seconds of the rate of bytes that may be stored in one burst: a busy office is no flood, one that goes on all day is.
+const STORED_BURST_S: u32 = 1_024;
 
 struct Account {
     /// How many times the limits of one address.
@@ -83,6 +84,16 @@ impl Drop for Permit {
             *count = count.saturating_sub(1);
             true
         });
+    }
+}
+
+/// One connection that waits for a place. It is an open file too.
+pub struct Waiting(Throttle);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        let mut accounts = self.0.0.accounts.lock().expect("no holder of this lock can panic");
+        accounts.open = accounts.open.saturating_sub(1);
     }
 }
 
@@ -167,10 +178,13 @@ impl Throttle {
         self.permit(&mut accounts, address, Kind::Connection, most)
     }
 
-    /// Whether there are enough files that somebody may wait for a place.
+    /// Lets one more connection wait for a place, unless files are scarce.
     #[must_use]
-    pub fn may_wait(&self) -> bool {
-        self.0.accounts.lock().expect("no holder of this lock can panic").open < self.0.files / 2
+    pub fn waiting(&self) -> Option<Waiting> {
+        let mut accounts = self.0.accounts.lock().expect("no holder of this lock can panic");
+        let may = accounts.open < self.0.files / 2;
+        accounts.open += u32::from(may);
+        may.then(|| Waiting(self.clone()))
     }
 
     /// A place for one more socket.
@@ -178,7 +192,9 @@ impl Throttle {
     pub fn connect(&self, address: IpAddr) -> Option<Permit> {
         let mut accounts = self.0.accounts.lock().expect("no holder of this lock can panic");
         let rate = self.each(&mut accounts, address, |account, now| account.connects.take(now));
-        rate.then(|| self.permit(&mut accounts, address, Kind::Socket, self.0.sockets)).flatten()
+        let scarce = accounts.open >= self.0.files / 4 * 3;
+        let most = if scarce { self.0.sockets.min(self.0.files / SCARCE_SHARE) } else { self.0.sockets };
+        rate.then(|| self.permit(&mut accounts, address, Kind::Socket, most)).flatten()
     }
 
     /// Whether one more seat may be taken.
@@ -286,11 +302,14 @@ mod tests {
         for n in 2..=7 {
             held.extend((0..80).filter_map(|_| throttle.connection(ip(&format!("192.0.2.{n}")))));
         }
-        assert!(held.len() >= 500 && !throttle.may_wait(), "over half of the files");
+        assert!(held.len() >= 500 && throttle.waiting().is_none(), "over half of the files");
         let late: Vec<_> = (0..80).filter_map(|_| throttle.connection(ip("192.0.2.99"))).collect();
         assert_eq!(late.len(), 10, "who comes late has a share all the same");
-        drop(held);
-        assert!(throttle.may_wait());
+        held.extend((0..260).filter_map(|n| throttle.connection(ip(&format!("198.51.100.{}", n / 2)))));
+        let sockets: Vec<_> = (0..500).filter_map(|_| throttle.connect(ip("192.0.2.101"))).collect();
+        assert_eq!(sockets.len(), 125, "an eighth of the files, once three quarters are in use");
+        drop((held, late, sockets));
+        assert!(throttle.waiting().is_some());
         let again: Vec<_> = (0..100).filter_map(|_| throttle.connection(ip("192.0.2.1"))).collect();
         assert_eq!(again.len(), 80);
     }
@@ -310,13 +329,13 @@ mod tests {
 
     #[test]
     fn bytes_are_counted_for_each_address_and_each_room() {
-        let throttle = throttle(|config| config.stored_bytes_per_s = 1_000);
+        let throttle = throttle(|config| config.stored_bytes_per_s = 16);
         let (one, other): (RoomId, RoomId) = ("one".parse().expect("valid"), "other".parse().expect("valid"));
         let store = |address: &str, room: &RoomId| (0..100).filter(|_| throttle.store(ip(address), room, 800)).count();
-        assert_eq!(store("192.0.2.1", &one), 20, "16 seconds' worth");
+        assert_eq!(store("192.0.2.1", &one), 20, "a burst");
         assert_eq!(store("192.0.2.1", &other), 0, "another room, the same address");
         let all: usize = (2..30).map(|n| store(&format!("192.0.2.{n}"), &one)).sum();
-        assert_eq!(all, 7 * 20, "a room has so much for all who come");
+        assert!((140..=144).contains(&all), "a room has eight times that for all who come: {all}");
         assert_eq!(store("192.0.2.40", &other), 20, "neither");
     }
 

@@ -138,3 +138,15 @@ async fn a_socket_takes_no_place_of_a_connection() {
         assert!(socket.is_alive().await);
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_sockets_of_one_address_at_once_find_a_place() {
+    let server = TestServer::start_with(|config| config.connects_per_s = 100_000).await;
+    let connect = |_| tokio::spawn(tokio_tungstenite::connect_async(server.handshake()));
+    let all: Vec<_> = (0..1_000).map(connect).collect();
+    let mut refused = 0;
+    for one in all {
+        refused += usize::from(one.await.expect("no panic").is_err());
+    }
+    assert_eq!(refused, 0);
+}

@@ -175,7 +175,7 @@ async fn with_few_files_two_addresses_do_not_take_them_all() {
     let log = std::fs::File::create(dir.path().join("log")).expect("made");
     // The soft limit is less than the hard one, as it usually is.
     let child = std::process::Command::new("sh")
-        .args(["-c", "ulimit -Hn 300; ulimit -Sn 100; exec \"$0\"", env!("CARGO_BIN_EXE_holdfast")])
+        .args(["-c", "ulimit -Sn 100; ulimit -Hn 300; exec \"$0\"", env!("CARGO_BIN_EXE_holdfast")])
         .env("HOLDFAST_ADDR", to.to_string())
         .env("HOLDFAST_DATA_DIR", dir.path().join("data"))
         .env("HOLDFAST_SITE_DIR", dir.path().join("site"))

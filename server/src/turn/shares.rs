@@ -91,8 +91,8 @@ mod tests {
 
     #[test]
     fn the_last_ones_are_for_those_who_hold_none() {
-        let held = held(ALL - 4, |n| format!("10.0.{}.{}:4000", n / 200, n % 4));
-        assert!(is_over(&held, at("10.0.0.1:5000"), "room:new", 10));
+        let held = held(ALL - 4, |n| format!("10.0.0.{}:{}", n % 100, 4_000 + n));
+        assert!(is_over(&held, at("10.0.0.1:9000"), "room:new", 10));
         assert!(!is_over(&held, at("198.51.100.7:4000"), "room:new", 10));
         assert!(is_over(&held, at("198.51.100.7:4000"), CHECK, 10), "who only tries waits");
     }
