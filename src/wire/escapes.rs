@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 /// The text with such pairs put in as the characters they mean. Half a pair stays, and is refused by the reader.
 pub(super) fn with_whole_pairs(text: &str) -> Cow<'_, str> {
-    if !text.contains("\\u") {
+    if !text.contains('\\') {
         return Cow::Borrowed(text);
     }
     let mut whole = String::with_capacity(text.len());
