@@ -46,13 +46,6 @@ pub(crate) fn ChatPanel() -> impl IntoView {
     };
     let window = window_event_listener(leptos::ev::resize, move |_| resized());
     on_cleanup(move || window.remove());
-    Effect::new(move |before: Option<usize>| {
-        let length = note().len();
-        if before != Some(length) {
-            resized();
-        }
-        length
-    });
     Effect::new(move |before: Option<(bool, Option<ChatId>, Option<ChatId>)>| {
         let (was_open, first_before, mine_before) = before.unwrap_or_default();
         let open = open.get();
