@@ -209,9 +209,10 @@ fn a_day_begins_with_its_first_message_by_the_clock_of_its_season() {
     }
     let lines = session.view().chat;
     // In Berlin it is midnight already; an hour less, as in winter, and the day would be another.
-    let days: Vec<_> = holdfast::view::with_days(&lines, |_| 120).into_iter().map(|(_, day)| day).collect();
+    let begins = |offset_min| holdfast::view::with_days(&lines, offset_min).into_iter().map(|(_, begins)| begins);
     let day = holdfast::view::day_of(summer, 120);
-    assert_eq!(days, [Some(day), None, Some(day + 1)]);
+    assert_eq!(begins(|_| 120).collect::<Vec<_>>(), [true, false, true]);
+    assert_eq!(day, holdfast::view::day_of(lines[1].at, 120));
     assert_eq!(holdfast::view::day_text(day), "Thursday, 16 July 2026");
     assert_eq!(holdfast::view::day_of(summer, 60), day - 1);
 }

@@ -20,12 +20,12 @@ pub(crate) fn link(room: &RoomId) -> String {
 /// Shows the room's link. A name and the wish to go straight in are one person's: whoever copies the address sends a link
 /// for guests.
 pub(crate) fn tidy(room: &RoomId) {
-    let asked: Vec<&str> = KEPT.into_iter().filter(|name| asks_for(name)).collect();
-    let mut link = link(room);
-    for (n, name) in asked.iter().enumerate() {
-        link.push_str(if n == 0 { "?" } else { "&" });
-        link.push_str(name);
-        link.push_str("=1");
+    let (mut link, mut sign) = (link(room), "?");
+    for name in KEPT.into_iter().filter(|name| asks_for(name)) {
+        for part in [sign, name, "=1"] {
+            link.push_str(part);
+        }
+        sign = "&";
     }
     if let Some(history) = web_sys::window().and_then(|window| window.history().ok()) {
         // A browser that refuses shows the address as it was.

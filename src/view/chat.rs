@@ -80,14 +80,14 @@ impl ChatLine {
     }
 }
 
-/// The lines, each with the day that begins with it, if one does. `offset_min` says by how many minutes the person's clock
-/// was ahead of UTC at a time: it differs between summer and winter.
+/// The lines, each with whether a day begins with it. `offset_min` says by how many minutes the person's clock was ahead
+/// of UTC at a time: it differs between summer and winter.
 #[must_use]
-pub fn with_days(lines: &[ChatLine], offset_min: impl Fn(Millis) -> i32) -> Vec<(ChatLine, Option<u64>)> {
+pub fn with_days(lines: &[ChatLine], offset_min: fn(Millis) -> i32) -> Vec<(ChatLine, bool)> {
     let mut before = None;
     let begins = |line: &ChatLine| {
         let day = Some(day_of(line.at, offset_min(line.at)));
-        if std::mem::replace(&mut before, day) == day { None } else { day }
+        (line.clone(), std::mem::replace(&mut before, day) != day)
     };
-    lines.iter().cloned().zip(lines.iter().map(begins)).collect()
+    lines.iter().map(begins).collect()
 }

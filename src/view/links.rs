@@ -18,8 +18,12 @@ pub enum Piece {
 pub fn pieces(text: &str) -> Vec<Piece> {
     let mut pieces = vec![];
     let (mut plain_from, mut from, mut links) = (0, 0, 0);
-    while let Some(at) = text[from..].find("://").map(|at| from + at).filter(|_| links < Limits::LINKS_A_MESSAGE) {
-        from = at + 3;
+    while let Some(at) = text[from..].find(':').map(|at| from + at).filter(|_| links < Limits::LINKS_A_MESSAGE) {
+        from = at + 1;
+        if !text[from..].starts_with("//") {
+            continue;
+        }
+        from += 2;
         let Some(start) = scheme_start(&text[plain_from..at]).map(|start| plain_from + start) else { continue };
         let address = &text[start..start + length(&text[start..])];
         if !is_plain(&address[from - start..]) {
@@ -58,13 +62,14 @@ fn length(text: &str) -> usize {
     let mut address = &text[..text.find(ends).unwrap_or(text.len())];
     while let Some(last) = address.chars().next_back() {
         let opened = match last {
-            '.' | ',' | ';' | ':' | '!' | '?' | '\'' | '*' => None,
-            ')' => Some('('),
-            ']' => Some('['),
-            '}' => Some('{'),
+            '.' | ',' | ';' | ':' | '!' | '?' | '\'' | '*' => b' ',
+            ')' => b'(',
+            ']' => b'[',
+            '}' => b'{',
             _ => break,
         };
-        if opened.is_some_and(|opened| address.matches(opened).count() >= address.matches(last).count()) {
+        let count = |sign: u8| address.bytes().filter(|byte| *byte == sign).count();
+        if opened != b' ' && count(opened) >= count(last as u8) {
             break;
         }
         address = &address[..address.len() - last.len_utf8()];

@@ -68,22 +68,35 @@ pub fn numbered(name: &str, number: usize) -> String {
     if number < 2 { name.to_owned() } else { format!("{name} ({number})") }
 }
 
-/// Up to two letters that stand for a name, or one sign where it has no letters.
+/// Up to two letters that stand for a name, or one sign where it has no letters. The page writes them in capitals.
 #[must_use]
 pub fn initials(name: &str) -> String {
-    let words = || name.split_whitespace().map(|word| word.trim_start_matches(|c: char| c.is_ascii_punctuation()));
-    let spelled = |word: &&str| word.starts_with(char::is_alphanumeric);
-    // What stands in brackets says more of the person than of the name.
-    let named = name.split_whitespace().filter(|word| !word.starts_with('(')).any(|word| spelled(&word));
-    let mut spelled = words().zip(name.split_whitespace()).filter(|(word, _)| spelled(word));
-    let mut spelled = std::iter::from_fn(|| spelled.find(|(_, whole)| !(named && whole.starts_with('('))));
-    let (Some((first, _)), last) = (spelled.next(), spelled.last()) else {
-        return words().map(first_sign).find(|sign| !sign.is_empty()).unwrap_or_default().to_owned();
-    };
-    let last = last.map(|(word, _)| first_sign(word)).unwrap_or_default();
+    let (mut first, mut last, mut other) = ("", "", "");
+    for whole in name.split_whitespace() {
+        let word = whole.trim_start_matches(|c: char| c.is_ascii_punctuation());
+        let sign = first_sign(word);
+        if !word.starts_with(is_spelled) {
+            other = if other.is_empty() { sign } else { other };
+        } else if whole.starts_with('(') {
+            other = sign; // What stands in brackets says more of the person than of the name.
+        } else if first.is_empty() {
+            first = sign;
+        } else {
+            last = sign;
+        }
+    }
+    if first.is_empty() {
+        first = other;
+    }
     // Arabic letters would join into a word; this keeps them apart and shows nothing.
     let apart = if last.starts_with(|c| ('\u{600}'..='\u{8FF}').contains(&c)) { "\u{200C}" } else { "" };
-    [first_sign(first), apart, last].concat().to_uppercase()
+    [first, apart, last].concat().to_ascii_uppercase()
+}
+
+/// Whether it is a letter or a digit rather than an emoji or punctuation, as far as ranges tell.
+const fn is_spelled(c: char) -> bool {
+    c.is_ascii_alphanumeric()
+        || matches!(c, '\u{C0}'..='\u{1FFF}' | '\u{2C00}'..='\u{2DFF}' | '\u{3040}'..='\u{D7FF}' | '\u{F900}'..='\u{FDFF}' | '\u{FE70}'..='\u{FFDC}')
 }
 
 #[cfg(test)]

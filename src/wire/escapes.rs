@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 /// The text with such pairs put in as the characters they mean. Half a pair stays, and is refused by the reader.
 pub(super) fn with_whole_pairs(text: &str) -> Cow<'_, str> {
-    if !text.contains("\\u") {
+    if !text.contains('\\') {
         return Cow::Borrowed(text);
     }
     let mut whole = String::with_capacity(text.len());
@@ -30,9 +30,10 @@ pub(super) fn with_whole_pairs(text: &str) -> Cow<'_, str> {
 fn pair(text: &str) -> Option<char> {
     let half = |from: usize| {
         let digits = text.get(from..from + 6)?.strip_prefix("\\u")?;
-        u16::from_str_radix(digits, 16).ok()
+        u32::from_str_radix(digits, 16).ok()
     };
-    char::decode_utf16([half(0)?, half(6)?]).next()?.ok().filter(|c| *c >= '\u{10000}')
+    let (high, low) = (half(0)?.checked_sub(0xD800)?, half(6)?.checked_sub(0xDC00)?);
+    if high < 0x400 && low < 0x400 { char::from_u32(0x1_0000 + (high << 10) + low) } else { None }
 }
 
 #[cfg(test)]

@@ -67,42 +67,71 @@ pub(super) fn is_seen(text: &str) -> bool {
     text.chars().any(|c| !c.is_whitespace() && !c.is_control() && !is_unseen(c) && !is_mark(c))
 }
 
-/// The text without the marks that would pile up past [`Limits::MARKS_IN_A_ROW`].
-pub(super) fn without_piles(text: &str) -> String {
-    let mut marks = 0;
-    let keep = |c: &char| {
-        marks = if is_mark(*c) { marks + 1 } else { 0 };
-        marks <= Limits::MARKS_IN_A_ROW
-    };
-    text.chars().filter(keep).collect()
+/// What a text may keep.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// One line: white space is folded, and what shows nothing goes, but for what makes a letter or an emoji what it is:
+    /// joiners and selectors behind a sign of a script that needs them, and the tags behind a flag.
+    Name,
+    /// Many lines: line breaks and tabs stay, and what shows nothing may.
+    Body,
 }
 
-/// The text without what shows nothing, but for what makes a letter or an emoji what it is: joiners and selectors behind
-/// a sign of a script that needs them, and the tags behind a flag.
-pub(super) fn without_unseen(text: &str) -> String {
+/// The text without control characters, without marks past [`Limits::MARKS_IN_A_ROW`], and without what its kind forbids.
+pub(super) fn cleaned(text: &str, kind: Kind) -> String {
     let mut kept = String::with_capacity(text.len());
-    let (mut sign, mut behind) = (' ', 0_usize);
+    // The last sign that was kept, and what was found behind it: what shows nothing, and marks.
+    let (mut sign, mut unseen, mut marks) = (' ', 0, 0);
     let mut rest = text.chars().peekable();
-    while let Some(c) = rest.next() {
-        if !is_unseen(c) {
-            (sign, behind) = (if is_mark(c) { sign } else { c }, 0);
-            kept.push(c);
+    while let Some(mut c) = rest.next() {
+        if matches!(c, '\r' | '\u{B}' | '\u{C}' | '\u{85}' | '\u{2028}' | '\u{2029}') {
+            if c == '\r' && rest.peek() == Some(&'\n') {
+                continue;
+            }
+            c = '\n';
+        }
+        if kind == Kind::Name {
+            if c.is_whitespace() {
+                c = ' ';
+                if kept.is_empty() || kept.ends_with(' ') {
+                    continue;
+                }
+            }
+            if is_unseen(c) {
+                unseen += 1;
+                let needed = match c {
+                    // Persian and Indic words need them between two letters; families of emoji are joined by them.
+                    '\u{200C}' | '\u{200D}' => rest.peek().is_some_and(|next| is_letter(*next)),
+                    '\u{FE0E}' | '\u{FE0F}' => unseen == 1,
+                    '\u{E0020}'..='\u{E007F}' => sign == '\u{1F3F4}',
+                    _ => false,
+                };
+                if needed && is_letter(sign) && unseen <= 7 {
+                    kept.push(c);
+                }
+                continue;
+            }
+        }
+        let mark = is_mark(c);
+        marks = if mark { marks + 1 } else { 0 };
+        if marks > Limits::MARKS_IN_A_ROW || (c.is_control() && c != '\n' && c != '\t') {
             continue;
         }
-        let is_letter = |c: char| c >= '\u{590}' && !c.is_whitespace() && !is_unseen(c);
-        let needed = match c {
-            // Persian and Indic words need them between two letters; families of emoji are joined by them.
-            '\u{200C}' | '\u{200D}' => rest.peek().is_some_and(|next| is_letter(*next)),
-            '\u{FE0E}' | '\u{FE0F}' => behind == 0,
-            '\u{E0020}'..='\u{E007F}' => sign == '\u{1F3F4}',
-            _ => false,
-        };
-        behind += 1;
-        if needed && is_letter(sign) && behind <= 7 {
-            kept.push(c);
+        if !mark {
+            sign = c;
         }
+        unseen = 0;
+        kept.push(c);
+    }
+    if kind == Kind::Name && kept.ends_with(' ') {
+        kept.pop();
     }
     kept
+}
+
+/// Whether a joiner may stand beside it: a letter of a script that needs joiners, or an emoji.
+fn is_letter(c: char) -> bool {
+    c >= '\u{590}' && !c.is_whitespace() && !is_unseen(c) && !is_mark(c)
 }
 
 /// The first sign of a text as its reader counts them: a letter with its marks, or an emoji with all that is joined to it.
@@ -140,7 +169,7 @@ mod tests {
             "🏴\u{E0067}\u{E0062}\u{E0065}\u{E006E}\u{E0067}\u{E007F}",
             "क्\u{200D}ष",
         ] {
-            assert_eq!(without_unseen(stays), stays);
+            assert_eq!(cleaned(stays, Kind::Name), stays);
         }
         for (given, left) in [
             ("Ana\u{200E}", "Ana"),
@@ -151,7 +180,7 @@ mod tests {
             ("A\u{E0041}na", "Ana"),
             ("🦊\u{E0041}", "🦊"),
         ] {
-            assert_eq!(without_unseen(given), left, "{given:?}");
+            assert_eq!(cleaned(given, Kind::Name), left, "{given:?}");
         }
     }
 

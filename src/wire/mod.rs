@@ -25,6 +25,7 @@ use crate::limits::Limits;
 use crate::time::Millis;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 
 /// The version both sides must speak. A server that speaks another one closes with [`CloseCode::Version`].
 pub const PROTOCOL_VERSION: u16 = 1;
@@ -369,18 +370,21 @@ impl DecodeError {
 /// # Errors
 /// [`DecodeError`] when the text is too long or is not exactly one well-formed message within its bounds.
 pub fn decode<M: DeserializeOwned>(text: &str) -> Result<M, DecodeError> {
-    if text.len() > Limits::FRAME_BYTES {
-        return Err(DecodeError::TooLong);
-    }
-    if is_too_deep(text) {
-        return Err(DecodeError::Malformed);
-    }
-    let text = escapes::with_whole_pairs(text);
+    let text = readable(text)?;
     // The small reader: its errors are numbers, and so a page need not carry the means to word them.
     let mut unescaped = vec![0; text.len()];
     let (message, end) =
         serde_json_core::from_str_escaped(&text, &mut unescaped).map_err(|_| DecodeError::Malformed)?;
     if text[end..].trim().is_empty() { Ok(message) } else { Err(DecodeError::Malformed) }
+}
+
+/// What does not depend on the message: its bounds, and pairs of escapes.
+fn readable(text: &str) -> Result<Cow<'_, str>, DecodeError> {
+    match text.len() {
+        n if n > Limits::FRAME_BYTES => Err(DecodeError::TooLong),
+        _ if is_too_deep(text) => Err(DecodeError::Malformed),
+        _ => Ok(escapes::with_whole_pairs(text)),
+    }
 }
 
 /// Whether lists and objects are nested deeper than any message is: the reader follows them by recursion.

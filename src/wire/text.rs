@@ -1,7 +1,7 @@
 //! Texts that arrive from outside, checked once so that everything behind the edge may trust them. What people type is
 //! cleaned where that takes nothing away that one could see, and refused only where nothing would be left.
 
-use super::glyphs::{is_seen, without_piles, without_unseen};
+use super::glyphs::{Kind, cleaned, is_seen};
 use crate::limits::Limits;
 use serde::{Deserialize, Deserializer, Serialize};
 use std::fmt;
@@ -63,20 +63,12 @@ macro_rules! checked_text {
 checked_text! {
     /// A display name: 1 to 40 characters, at least one of which can be seen. Trimmed, white space folded, without control
     /// and direction-changing characters and whatever else shows nothing, without piles of marks.
-    Name, |text| {
-        let plain: String = without_unseen(text).chars().filter(|c| !c.is_control() || c.is_whitespace()).collect();
-        let folded = plain.split_whitespace().collect::<Vec<_>>().join(" ");
-        seen(text, without_piles(&folded), Limits::NAME_CHARS)
-    }
+    Name, |text| seen(text, Kind::Name, Limits::NAME_CHARS)
 }
 checked_text! {
     /// A chat message: 1 to 4,000 characters, at least one of which can be seen. Line breaks and tabs stay, other control
     /// characters and piles of marks do not.
-    Body, |text| {
-        let breaks = text.replace("\r\n", "\n").replace(['\r', '\u{B}', '\u{C}', '\u{85}', '\u{2028}', '\u{2029}'], "\n");
-        let plain: String = breaks.chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\t')).collect();
-        seen(text, without_piles(&plain), Limits::CHAT_CHARS)
-    }
+    Body, |text| seen(text, Kind::Body, Limits::CHAT_CHARS)
 }
 checked_text! {
     /// A session description, opaque to everyone but the browsers, bounded in bytes.
@@ -100,7 +92,8 @@ checked_text! {
 }
 
 /// What is left of `text`, if one can see it and it is not too long.
-fn seen(text: &str, cleaned: String, most: usize) -> Result<String, TextError> {
+fn seen(text: &str, kind: Kind, most: usize) -> Result<String, TextError> {
+    let cleaned = cleaned(text, kind);
     match cleaned.chars().count() {
         n if n > most => Err(TextError::TooLong),
         _ if is_seen(&cleaned) => Ok(cleaned),

@@ -8,7 +8,7 @@ use leptos::prelude::*;
 
 /// A message with its author, time and whether it is stored, under its day where one begins with it.
 #[component]
-pub(crate) fn Line(line: ChatLine, begins: Option<u64>) -> impl IntoView {
+pub(crate) fn Line(line: ChatLine, begins: bool) -> impl IntoView {
     let call = use_call();
     let offset_min = (call.offset_min)(line.at);
     let (day, time) = (day_text(day_of(line.at, offset_min)), clock_text(line.at, offset_min));
@@ -25,10 +25,9 @@ pub(crate) fn Line(line: ChatLine, begins: Option<u64>) -> impl IntoView {
         .collect_view();
     let (waits, failed, id) = (line.status() == ChatStatus::Pending, line.failed, line.id);
     view! {
-        {begins.map(|_| view! { <p class="chat-day">{day}</p> })}
-        <div class="msg" class:mine=line.mine data-msg=line.id.to_string() data-status=line.status().as_str()>
+        <div class="msg" data-day=if begins { day } else { String::new() } class:mine=line.mine data-msg=line.id.to_string() data-status=line.status().as_str()>
             <p class="msg-head">
-                <b dir="auto">{if line.mine { "You".to_owned() } else { line.author() }}</b>
+                <b>{if line.mine { "You".to_owned() } else { line.author() }}</b>
                 <time datetime=machine_time(line.at) title=title>{time}</time>
             </p>
             <p class="msg-body" dir="auto">{body}</p>

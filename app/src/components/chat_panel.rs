@@ -21,7 +21,7 @@ pub(crate) fn ChatPanel() -> impl IntoView {
     let open = call.memo(|view| view.chat_open);
     let chat = call.memo(|view| view.chat.clone());
     let earlier = call.memo(|view| view.earlier);
-    let note = call.memo(holdfast::CallView::chat_note);
+    let note = call.part(holdfast::CallView::chat_note);
     let log = NodeRef::<leptos::html::Div>::new();
     let at_end = StoredValue::new(true);
     // How far what is under the eye is from the end of the log: this stays when older messages come before it.
@@ -46,10 +46,6 @@ pub(crate) fn ChatPanel() -> impl IntoView {
     };
     let window = window_event_listener(leptos::ev::resize, move |_| resized());
     on_cleanup(move || window.remove());
-    Effect::new(move |_| {
-        let _ = note.get();
-        resized();
-    });
     Effect::new(move |before: Option<(bool, Option<ChatId>, Option<ChatId>)>| {
         let (was_open, first_before, mine_before) = before.unwrap_or_default();
         let open = open.get();

@@ -95,7 +95,6 @@ fn NameForm(name: String, joining: Memo<bool>, full: Memo<bool>) -> impl IntoVie
                     required
                     maxlength=Limits::NAME_CHARS.to_string()
                     autocomplete="nickname"
-                    dir="auto"
                 />
             </label>
             <button class="button primary" type="submit" disabled=move || joining.get() || full.get()>{label}</button>

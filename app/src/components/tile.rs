@@ -83,7 +83,7 @@ fn Label(name: Signal<String>, muted: Signal<bool>) -> impl IntoView {
                 <Icon glyph=Glyph::MicrophoneOff />
                 <span class="sr-only">"Muted"</span>
             </Show>
-            <span class="name" dir="auto">{move || name.get()}</span>
+            <span class="name">{move || name.get()}</span>
         </p>
     }
 }
