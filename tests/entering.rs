@@ -1,8 +1,8 @@
 //! What is pressed before the page has entered its room is done once it has.
 
-use holdfast::session::{Effect, Entrance, Event, Intent, SocketEvent};
+use holdfast::session::{Effect, Entrance, Event, Intent, Keepsake, Opener, SocketEvent};
 use holdfast::view::{Earlier, Phase};
-use holdfast::wire::{Refusal, ServerMsg, Token, Welcome, encode};
+use holdfast::wire::{MediaState, Refusal, ServerMsg, Token, Welcome, encode};
 use holdfast::{Limits, LogEpoch, Millis, Offset, PeerId, Session, SocketEpoch};
 
 const NOW: Millis = Millis::from_unix(1_800_000_000_000);
@@ -17,6 +17,62 @@ fn join_before_the_room_is_entered_is_kept() {
     assert!(effects.contains(&Effect::SaveName("Ana".into())));
     let view = session.view();
     assert_eq!((view.phase, view.me.name.as_str()), (Phase::Joining, "Ana"));
+}
+
+fn captures(effects: &[Effect]) -> bool {
+    effects.iter().any(|effect| matches!(effect, Effect::Capture(_)))
+}
+
+#[test]
+fn whoever_opened_the_page_decides_what_starts_by_itself() {
+    let keepsake = || {
+        Some(Keepsake {
+            name: "Ana".into(),
+            token: Token::new("token").expect("valid"),
+            claim: 1,
+            media: MediaState { audio: true, video: true },
+        })
+    };
+    // Who opened it, whether the link asks to go in, whether this tab had a seat; then: is it joining, do devices start?
+    for (opener, join, kept, joining, starts) in [
+        (Opener::Own, true, None, true, true),
+        (Opener::Own, false, None, false, true),
+        (Opener::Own, false, keepsake(), true, true),
+        (Opener::Unknown, true, None, true, false),
+        (Opener::Unknown, false, None, false, false),
+        (Opener::Unknown, false, keepsake(), true, true),
+        (Opener::Foreign, true, None, false, false),
+        (Opener::Foreign, false, None, false, false),
+        (Opener::Foreign, true, keepsake(), false, false),
+    ] {
+        let what = format!("{opener:?}, join={join}, came back={}", kept.is_some());
+        let mut session = Session::new(1);
+        let room = "opened-room".parse().expect("valid");
+        let entrance = Entrance { name: "Ana".into(), join, opener, keepsake: kept, ..Entrance::default() };
+        let effects = session.handle(NOW, Event::Entered(room, entrance));
+        assert_eq!(session.view().phase == Phase::Joining, joining, "{what}");
+        assert_eq!(captures(&effects), starts, "{what}");
+        for event in [Event::Tick, Event::Socket(SocketEpoch::from_number(1), SocketEvent::Opened)] {
+            assert!(!captures(&session.handle(NOW, event)), "{what}: something else started a device");
+        }
+        if !starts {
+            let camera = session.handle(NOW, Event::Intent(Intent::ToggleCamera));
+            let wants = |effect: &Effect| matches!(effect, Effect::Capture(one) if one.video.is_some() && one.audio.is_none());
+            assert!(camera.iter().any(wants), "{what}: the button starts the camera, and no more");
+        }
+        if !joining {
+            let effects = session.handle(NOW, Event::Intent(Intent::Join("Ana".into())));
+            assert_eq!(captures(&effects), !starts, "{what}: 'Join' is a click");
+        }
+    }
+}
+
+#[test]
+fn who_opened_the_page_survives_its_name() {
+    for opener in [Opener::Own, Opener::Unknown, Opener::Foreign] {
+        assert_eq!(Opener::read(opener.as_str()), opener);
+    }
+    assert_eq!(Opener::read(""), Opener::Foreign);
 }
 
 fn text(session: &mut Session, now: Millis, msg: &ServerMsg) -> Vec<Effect> {

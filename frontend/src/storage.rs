@@ -2,7 +2,7 @@
 
 use crate::{clock, js};
 use holdfast::RoomId;
-use holdfast::session::{Entrance, Keepsake};
+use holdfast::session::{Entrance, Keepsake, Opener};
 use holdfast::view::MediaProblem;
 use holdfast::wire::{decode, encode};
 use web_sys::Storage;
@@ -28,6 +28,7 @@ pub fn recall(room: &RoomId, name: String, join: bool) -> Entrance {
     Entrance {
         name: if name.is_empty() { remembered() } else { name },
         join,
+        opener: opener(),
         keepsake: kept.and_then(|text| decode::<Keepsake>(&text).ok()),
         unsent: vec![],
         utc_offset_min: clock::utc_offset_min(),
@@ -35,6 +36,12 @@ pub fn recall(room: &RoomId, name: String, join: bool) -> Entrance {
         plain: asks_for("debug") && asks_for("plain"),
         barred: barred(),
     }
+}
+
+/// Who brought this page up, as the server wrote it into the document.
+fn opener() -> Opener {
+    let root = web_sys::window().and_then(|window| window.document()?.document_element());
+    Opener::read(&root.and_then(|root| root.get_attribute("data-opener")).unwrap_or_default())
 }
 
 /// Whether the page's address has `name=1`.

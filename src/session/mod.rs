@@ -17,7 +17,7 @@ mod receipt;
 
 pub use debug::Fault;
 pub use effect::{Capture, Effect};
-pub use event::{ChannelEvent, Entrance, Event, Intent, Keepsake, MediaEvent, NetEvent, SocketEvent, Tried, Unsent};
+pub use event::{ChannelEvent, Entrance, Event, Intent, Keepsake, MediaEvent, NetEvent, Opener, SocketEvent, Tried, Unsent};
 pub use keys::{Key, SHORTCUTS, shortcut};
 
 use crate::id::{Offset, PeerId, RoomId};
@@ -275,22 +275,35 @@ impl Session {
         if self.plain {
             self.link.be_plain();
         }
-        let mut join = entrance.join && Name::new(&self.name).is_ok();
+        let foreign = entrance.opener == Opener::Foreign;
+        let mut join = entrance.join && !foreign && Name::new(&self.name).is_ok();
+        // Microphone and camera wait for a click, unless the person came by themselves or back to their seat.
+        let mut held = match entrance.opener {
+            Opener::Own => false,
+            Opener::Unknown => entrance.keepsake.is_none(),
+            Opener::Foreign => true,
+        };
         if let Some(kept) = entrance.keepsake {
             // A reload comes back without a click, to the same seat, with what was switched off still off.
             self.name = kept.name;
             self.media.set_wanted(kept.media);
             self.kept_token = Some(kept.token);
             self.claim = kept.claim;
-            join = true;
+            join = !foreign;
         }
         let mut effects = vec![];
         if let Some(name) = self.hasty.take() {
             self.name = name.as_str().to_owned();
             effects.push(Effect::SaveName(self.name.clone()));
-            join = true;
+            (join, held) = (true, false);
+        }
+        if held {
+            self.media.hold();
         }
         self.phase = if join { Phase::Joining } else { Phase::Lobby };
+        if join && held {
+            effects.extend(self.notify(now, "Microphone and camera are off until you switch them on."));
+        }
         effects.extend(self.media.start());
         effects.extend(self.link(now, LinkEvent::Start));
         effects
@@ -375,7 +388,7 @@ impl Session {
         let again = matches!(self.phase, Phase::Left | Phase::Ended(_));
         self.phase = Phase::Joining;
         let mut effects = vec![Effect::SaveName(self.name.clone())];
-        if again {
+        if self.media.free() || again {
             effects.extend(self.media.start());
         }
         match self.link.state() {

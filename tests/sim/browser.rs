@@ -4,7 +4,7 @@ use crate::fake_pc::FakePc;
 use crate::world::Due;
 use crate::world::World;
 use holdfast::peer::RtcEvent;
-use holdfast::session::{Effect, Entrance, Event, MediaEvent};
+use holdfast::session::{Effect, Entrance, Event, MediaEvent, Opener};
 use holdfast::view::MediaKind;
 use holdfast::wire::Candidate;
 use holdfast::{PcEpoch, PeerId};
@@ -20,6 +20,7 @@ impl World {
                 let entrance = Entrance {
                     name,
                     join,
+                    opener: Opener::Own,
                     keepsake,
                     unsent,
                     utc_offset_min: 0,

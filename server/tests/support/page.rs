@@ -3,7 +3,7 @@
 
 use super::handshake;
 use futures::{SinkExt, StreamExt};
-use holdfast::session::{Effect, Entrance, Event, Intent, Keepsake, SocketEvent, Unsent};
+use holdfast::session::{Effect, Entrance, Event, Intent, Keepsake, Opener, SocketEvent, Unsent};
 use holdfast::view::{CallView, ChatStatus, Earlier, LinkView, Phase};
 use holdfast::wire::{CloseCode, Entry, ServerMsg, decode};
 use holdfast::{ChatId, Millis, Offset, RoomId, Session, SocketEpoch};
@@ -251,6 +251,7 @@ impl Driver {
                 let entrance = Entrance {
                     name,
                     join,
+                    opener: Opener::Own,
                     keepsake,
                     unsent,
                     utc_offset_min: 0,
