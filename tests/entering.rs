@@ -57,7 +57,8 @@ fn whoever_opened_the_page_decides_what_starts_by_itself() {
         }
         if !starts {
             let camera = session.handle(NOW, Event::Intent(Intent::ToggleCamera));
-            let wants = |effect: &Effect| matches!(effect, Effect::Capture(one) if one.video.is_some() && one.audio.is_none());
+            let wants =
+                |effect: &Effect| matches!(effect, Effect::Capture(one) if one.video.is_some() && one.audio.is_none());
             assert!(camera.iter().any(wants), "{what}: the button starts the camera, and no more");
         }
         if !joining {

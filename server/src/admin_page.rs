@@ -1,7 +1,7 @@
 //! `/admin`: the operator's page, behind the admin token. A cookie that only this page sees keeps one logged in.
 
-use crate::api::admin::{each_letter, is_token, letters, look};
 use crate::admin_session::SESSION;
+use crate::api::admin::{each_letter, is_token, letters, look};
 use crate::api::problem::Problem;
 use crate::state::App;
 use ::app::pages::admin::{AdminView, admin_document};

@@ -38,7 +38,10 @@ fn describe() {
     describe_gauge!("holdfast_dead_letters", "Entries laid aside");
     describe_gauge!("holdfast_sockets", "Open sockets on this node");
     describe_gauge!("holdfast_rooms", "Rooms in memory on this node");
-    describe_gauge!("holdfast_seats", "Seats of those rooms whose people are on this node: over all nodes each counts once");
+    describe_gauge!(
+        "holdfast_seats",
+        "Seats of those rooms whose people are on this node: over all nodes each counts once"
+    );
     describe_gauge!("holdfast_nodes", "Nodes heard of lately, with this one");
     describe_gauge!(
         "holdfast_breaker_open",

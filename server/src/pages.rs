@@ -49,8 +49,7 @@ fn is_watched() -> bool {
 /// What a page may load and do. `script` names what may run.
 fn policy(script: &str) -> String {
     // `cargo leptos watch` reloads the page over a socket of its own.
-    let reload =
-        if is_watched() { " ws://127.0.0.1:3001 ws://localhost:3001" } else { "" };
+    let reload = if is_watched() { " ws://127.0.0.1:3001 ws://localhost:3001" } else { "" };
     format!(
         "default-src 'none'; script-src {script}; style-src 'self'; img-src 'self' data:; font-src 'self'; \
          media-src 'self' blob:; connect-src 'self'{reload}; manifest-src 'self'; form-action 'self'; base-uri 'none'; \

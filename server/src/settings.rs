@@ -42,10 +42,11 @@ impl Config {
     /// What is wrong, in words for the operator; also what `--help` and `--version` ask for.
     pub fn load(args: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
         let args: Vec<OsString> = args.into_iter().collect();
-        let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.to_string_lossy().trim().is_empty());
+        let is_empty =
+            |name: &str| std::env::var_os(name).is_some_and(|value| value.to_string_lossy().trim().is_empty());
         // An empty line in a file of settings is how one says 'as usual'.
         let mut command = Self::command().mut_args(|arg| match env_of(&arg) {
-            Some(name) if !is_set(&name) => arg.env(Resettable::Reset),
+            Some(name) if is_empty(&name) => arg.env(Resettable::Reset),
             Some(_) | None => arg,
         });
         let matches = command.try_get_matches_from_mut(args.iter());
@@ -112,9 +113,12 @@ pub fn item<T: std::str::FromStr>(text: &str) -> Result<T, T::Err> {
 /// A sentence for the operator.
 pub fn log_filter(text: &str) -> Result<String, String> {
     let items: Vec<&str> = text.split(',').map(str::trim).filter(|item| !item.is_empty()).collect();
-    let is_level = |word: &str| ["off", "error", "warn", "info", "debug", "trace"].contains(&word.to_ascii_lowercase().as_str());
+    let is_level =
+        |word: &str| ["off", "error", "warn", "info", "debug", "trace"].contains(&word.to_ascii_lowercase().as_str());
     if let Some(word) = items.iter().find(|item| !item.contains(['=', '[']) && !is_level(item)) {
-        return Err(format!("'{word}' is none of error, warn, info, debug, trace, off, nor a filter such as info,redis=debug"));
+        return Err(format!(
+            "'{word}' is none of error, warn, info, debug, trace, off, nor a filter such as info,redis=debug"
+        ));
     }
     let filter = items.join(",");
     tracing_subscriber::EnvFilter::try_new(&filter).map_err(|error| error.to_string())?;

@@ -20,9 +20,9 @@ const HANDOVER_STEP: Duration = Duration::from_millis(20);
 /// Memory for cached pages, in bytes.
 const CACHE_BYTES: usize = 8 << 20;
 
-/// What is written to see whether anything can be.
+/// What is written to see whether anything can be: more than an entry, because holes of its size are left on a full disk.
 const PROBE: TableDefinition<'_, (), &[u8]> = TableDefinition::new("probe");
-const PROBE_BYTES: usize = 4 * 1024;
+const PROBE_BYTES: usize = 256 * 1024;
 
 /// What runs once the commit that makes it true is on disk.
 type After = Box<dyn FnOnce() + Send>;
@@ -73,7 +73,7 @@ impl Store {
     pub async fn check(&self) -> Result<(), String> {
         let failed = || self.failed.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if failed().is_some() {
-            let page = [0_u8; PROBE_BYTES];
+            let page = vec![0_u8; PROBE_BYTES];
             let tried = self.write(move |tx| Ok(tx.open_table(PROBE)?.insert((), page.as_slice())?.is_some()));
             let _ = tried.await; // What became of it stands beside the other writes.
         }
@@ -195,7 +195,9 @@ mod tests {
         assert_eq!(put(1).await, Ok(false));
         let failed = store.write::<()>(|_| Err(redb::Error::Corrupted("as if the disk failed".into()))).await;
         assert_eq!(failed, Err(LogError::Away));
-        assert!(store.failed.lock().expect("no panic").as_deref().is_some_and(|why| why.contains("as if the disk failed")));
+        assert!(
+            store.failed.lock().expect("no panic").as_deref().is_some_and(|why| why.contains("as if the disk failed"))
+        );
         assert_eq!(put(2).await, Ok(false), "the next write finds an open file");
         let count =
             store.read(|db| Ok(redb::ReadableTableMetadata::len(&db.begin_read()?.open_table(NUMBERS)?)?)).await;

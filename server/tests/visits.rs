@@ -85,7 +85,8 @@ async fn a_site_that_lets_its_name_lead_here_gets_nothing() {
     let server = TestServer::start_with(|config| config.admin_token = ADMIN.into()).await;
     let port = server.addr().port();
     let (evil, local) = (format!("evil.example:{port}"), format!("localhost:{port}"));
-    for path in ["/", "/r/abc-def", "/check", "/api/v1/openapi.json", "/api/v1/rooms/abc-def/messages", "/favicon.svg"] {
+    for path in ["/", "/r/abc-def", "/check", "/api/v1/openapi.json", "/api/v1/rooms/abc-def/messages", "/favicon.svg"]
+    {
         assert_eq!(get(&server, path, &[("host", &evil)]).await.status(), 421, "{path}");
         assert_ne!(get(&server, path, &[("host", &local)]).await.status(), 421, "{path}");
     }
@@ -230,7 +231,10 @@ async fn the_operator_s_session_is_random_private_and_ends() {
     let mut cookies = vec![];
     for _ in 0..2 {
         let cookie = header(log_in(own.clone()).await.headers(), "set-cookie");
-        assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict") && !cookie.contains("Secure"), "{cookie}");
+        assert!(
+            cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict") && !cookie.contains("Secure"),
+            "{cookie}"
+        );
         cookies.push(cookie.split(';').next().expect("a pair").to_owned());
     }
     assert_ne!(cookies[0], cookies[1], "each is its own");
@@ -257,7 +261,8 @@ async fn behind_tls_the_operator_s_cookie_stays_there() {
     })
     .await;
     for headers in [&[("origin", "https://meet.example")][..], &[]] {
-        let mut request = client().post(server.url("/admin")).header("content-type", "application/x-www-form-urlencoded");
+        let mut request =
+            client().post(server.url("/admin")).header("content-type", "application/x-www-form-urlencoded");
         for (name, value) in headers {
             request = request.header(*name, *value);
         }

@@ -96,6 +96,8 @@ pub struct DeadBody {
 pub struct AdminRoomBody {
     /// Its code.
     pub room: String,
+    /// What the log calls it.
+    pub log_tag: String,
     /// What people call it.
     pub name: Option<String>,
     /// When it was created.
@@ -293,6 +295,7 @@ pub async fn rooms(
     let after = after.map(|text| text.parse::<RoomId>().map_err(|_| Problem::BadRoom)).transpose()?;
     let found = app.backends.archive.rooms(after, PAGE).await.map_err(|_| Problem::StoreAway)?;
     let body = |record: crate::archive::RoomRecord| AdminRoomBody {
+        log_tag: app.secret.room_tag(&record.room),
         room: record.room.into(),
         name: record.name.map(String::from),
         created_ms: record.created.as_unix(),
