@@ -271,3 +271,38 @@ async fn a_full_disk_is_told_to_monitors_and_newcomers_and_goes_by_itself() {
     }
     end(shell).await;
 }
+
+/// The upgrade's status, asked by a page of this origin under this name.
+async fn knock(addr: SocketAddr, host: &str, origin: &str) -> u16 {
+    let mut request = support::handshake(addr);
+    for (name, value) in [("host", host), ("origin", origin)] {
+        request.headers_mut().insert(name, value.parse().expect("ascii"));
+    }
+    support::upgrade_status(request).await
+}
+
+#[tokio::test]
+async fn whoever_is_refused_for_a_setting_leaves_one_line_with_both_values() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    for (origins, host, origin) in [
+        ("https://meet.example", "127.0.0.1:3000", "https://www.meet.example"),
+        ("", "meet.example", "https://meet.example"),
+    ] {
+        let addr = free_addr();
+        let text = addr.to_string();
+        let env = [("HOLDFAST_ADDR", text.as_str()), ("HOLDFAST_ORIGINS", origins)];
+        let child = program(dir.path(), &env).spawn().expect("starts");
+        answers(addr).await;
+        for _ in 0..5 {
+            assert_eq!(knock(addr, host, origin).await, 403);
+            let page = reqwest::Client::new().get(format!("http://{addr}/")).header("host", host).send().await;
+            assert_eq!(page.expect("an answer").status(), if origins.is_empty() { 421 } else { 200 });
+        }
+        let said = end(child).await;
+        let lines: Vec<&str> = said.lines().filter(|line| line.contains("may not connect")).collect();
+        assert_eq!(lines.len(), 1, "{said}");
+        assert!(lines[0].contains(host) && lines[0].contains(origin), "{lines:?}");
+        let names = said.lines().filter(|line| line.contains("without HOLDFAST_ORIGINS")).count();
+        assert_eq!(names, usize::from(origins.is_empty()), "{said}");
+    }
+}

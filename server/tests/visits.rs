@@ -270,3 +270,20 @@ async fn behind_tls_the_operator_s_cookie_stays_there() {
         assert!(header(answer.headers(), "set-cookie").ends_with("; Secure"), "{headers:?}");
     }
 }
+
+#[tokio::test]
+async fn a_new_key_throws_nobody_out() {
+    let (old, new) = ("o".repeat(32), "n".repeat(32));
+    let before = TestServer::start_with(|config| config.secret.clone_from(&old)).await;
+    let (_ana, welcome) = before.join(&support::room("rotated"), "Ana").await;
+    let token = format!("Bearer {}", welcome.token.as_str());
+    for (key_before, status) in [(old, 200), (String::new(), 401)] {
+        let after = TestServer::start_with(|config| {
+            config.secret.clone_from(&new);
+            config.secret_old = key_before;
+        })
+        .await;
+        let ice = get(&after, "/api/v1/rooms/rotated/ice", &[("authorization", &token)]).await;
+        assert_eq!(ice.status(), status);
+    }
+}
