@@ -1,8 +1,8 @@
 //! What is pressed before the page has entered its room is done once it has.
 
 use holdfast::session::{Effect, Entrance, Event, Intent, Keepsake, Opener, SocketEvent};
-use holdfast::view::{Earlier, Phase};
-use holdfast::wire::{MediaState, Refusal, ServerMsg, Token, Welcome, encode};
+use holdfast::view::{Earlier, LinkView, Phase};
+use holdfast::wire::{CloseCode, MediaState, Refusal, ServerMsg, Token, Welcome, encode};
 use holdfast::{Limits, LogEpoch, Millis, Offset, PeerId, Session, SocketEpoch};
 
 const NOW: Millis = Millis::from_unix(1_800_000_000_000);
@@ -118,4 +118,46 @@ fn messages_the_server_cannot_find_are_asked_for_again_and_not_for_ever() {
         }
     }
     assert_eq!((asked, session.view().earlier), (Limits::HISTORY_TRIES, Earlier::There), "then a person may");
+}
+
+#[test]
+fn whoever_waits_at_the_door_hears_that_nothing_can_be_stored() {
+    let mut session = Session::new(1);
+    let room = "full-disk".parse().expect("valid");
+    let entrance = Entrance { name: "Ana".into(), join: true, ..Entrance::default() };
+    let _ = session.handle(NOW, Event::Entered(room, entrance));
+    let _ = session.handle(NOW, Event::Socket(SocketEpoch::from_number(1), SocketEvent::Opened));
+    assert!(!session.view().store_away);
+    let _ = text(&mut session, NOW, &ServerMsg::Refused { code: Refusal::LogAway, about: None });
+    let closed = SocketEvent::Closed(CloseCode::Later, String::new());
+    let _ = session.handle(NOW, Event::Socket(SocketEpoch::from_number(1), closed));
+    let view = session.view();
+    assert!(view.store_away && matches!(view.link, LinkView::Offline { .. }) && view.phase == Phase::Joining);
+    let at = Offset { epoch: LogEpoch::from_number(5), seq: 1 };
+    let (peer, token) = (PeerId::from_bits(1), Token::new("token").expect("valid"));
+    let welcome = Welcome {
+        peer,
+        token,
+        resumed: false,
+        head: at,
+        from: at,
+        heartbeat_ms: 2_000,
+        roster: vec![],
+        ice: vec![],
+        now: NOW,
+    };
+    let mut now = NOW;
+    let opens = loop {
+        now = now.plus(500);
+        let effects = session.handle(now, Event::Tick);
+        let opens =
+            effects.iter().find_map(|effect| if let Effect::OpenSocket(epoch) = effect { Some(*epoch) } else { None });
+        if let Some(epoch) = opens {
+            break epoch;
+        }
+    };
+    let _ = session.handle(now, Event::Socket(opens, SocketEvent::Opened));
+    let _ =
+        session.handle(now, Event::Socket(opens, SocketEvent::Text(encode(&ServerMsg::Welcome(Box::new(welcome))))));
+    assert!(!session.view().store_away, "the seat is stored, so the store is back");
 }

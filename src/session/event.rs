@@ -59,6 +59,15 @@ impl Opener {
         }
     }
 
+    /// Whether microphone and camera wait for a click: unless the person came by themselves, or back to their seat.
+    pub(super) const fn holds_devices(self, came_back: bool) -> bool {
+        match self {
+            Self::Own => false,
+            Self::Unknown => !came_back,
+            Self::Foreign => true,
+        }
+    }
+
     /// Reads that name. What is none may be another site's doing.
     #[must_use]
     pub fn read(name: &str) -> Self {

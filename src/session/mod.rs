@@ -279,12 +279,7 @@ impl Session {
         }
         let foreign = entrance.opener == Opener::Foreign;
         let mut join = entrance.join && !foreign && Name::new(&self.name).is_ok();
-        // Microphone and camera wait for a click, unless the person came by themselves or back to their seat.
-        let mut held = match entrance.opener {
-            Opener::Own => false,
-            Opener::Unknown => entrance.keepsake.is_none(),
-            Opener::Foreign => true,
-        };
+        let mut held = entrance.opener.holds_devices(entrance.keepsake.is_some());
         if let Some(kept) = entrance.keepsake {
             // A reload comes back without a click, to the same seat, with what was switched off still off.
             self.name = kept.name;
