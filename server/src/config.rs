@@ -1,7 +1,7 @@
 //! The server's configuration: one struct from flags and environment, checked at start.
 
 use crate::origin::Origins;
-use crate::settings::{SecretFiles, item, log_filter};
+use crate::settings::{SecretFiles, host_name, ice_url, item, log_filter};
 use clap::Parser;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::ops::RangeInclusive;
@@ -151,7 +151,7 @@ pub struct TurnConfig {
     pub public_ip: Option<IpAddr>,
 
     /// Host name in the relay's URLs. Empty: the host the page was opened with.
-    #[arg(long = "turn-host", env = "TURN_HOST", default_value = "")]
+    #[arg(long = "turn-host", env = "TURN_HOST", default_value = "", value_parser = host_name)]
     pub host: String,
 
     /// UDP ports for relayed media, first-last.
@@ -159,7 +159,7 @@ pub struct TurnConfig {
     pub ports: Ports,
 
     /// URLs of an external relay such as coturn, separated by commas (turn:relay.example:3478?transport=udp).
-    #[arg(long = "turn-urls", env = "TURN_URLS", value_delimiter = ',', value_parser = item::<String>)]
+    #[arg(long = "turn-urls", env = "TURN_URLS", value_delimiter = ',', value_parser = ice_url)]
     pub urls: Vec<String>,
 
     /// The external relay's static-auth-secret. Empty: derived from the server's secret.
@@ -216,11 +216,6 @@ impl Config {
         }
         if !self.redis_url.is_empty() && self.secret.is_empty() {
             return Err("REDIS_URL lets several servers work together, so HOLDFAST_SECRET must be set, to the same on all of them".into());
-        }
-        for url in &self.turn.urls {
-            if !["turn:", "turns:", "stun:", "stuns:"].iter().any(|scheme| url.starts_with(scheme)) {
-                return Err(format!("TURN_URLS: '{url}' does not start with turn:, turns:, stun: or stuns:"));
-            }
         }
         if self.turn.addr6.is_some_and(|addr| addr.ip().is_unspecified()) && self.turn.public_ip6.is_none() {
             return Err(

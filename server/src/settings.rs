@@ -106,6 +106,39 @@ pub fn item<T: std::str::FromStr>(text: &str) -> Result<T, T::Err> {
     text.trim().parse()
 }
 
+/// Reads the address of a relay. One that browsers refuse would make every call fail: they take all or none.
+///
+/// # Errors
+/// A sentence for the operator.
+pub fn ice_url(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    let (scheme, rest) = text.split_once(':').unwrap_or_default();
+    if !["turn", "turns", "stun", "stuns"].contains(&scheme) {
+        return Err(format!("'{text}' does not start with turn:, turns:, stun: or stuns:"));
+    }
+    let (place, query) = rest.split_once('?').map_or((rest, None), |(place, query)| (place, Some(query)));
+    let known = match query {
+        None => true,
+        Some(query) => scheme.starts_with("turn") && ["transport=udp", "transport=tcp"].contains(&query),
+    };
+    let host = crate::turn::host_name(place);
+    let port = place[host.len()..].strip_prefix(':').map_or(Some(3478), |port| port.parse::<u16>().ok());
+    if known && port.is_some_and(|port| port > 0) && url::Host::parse(host).is_ok() {
+        return Ok(text.to_owned());
+    }
+    Err(format!("'{text}' is not an address such as turn:relay.example:3478?transport=udp"))
+}
+
+/// Reads a host name, without a port or anything else of a URL.
+///
+/// # Errors
+/// A sentence for the operator.
+pub fn host_name(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    let fits = text.is_empty() || url::Host::parse(text).is_ok();
+    if fits { Ok(text.to_owned()) } else { Err(format!("'{text}' is not a host name such as relay.example")) }
+}
+
 /// Reads a filter for the log. A single word must be a level: any other would be taken for a place in the program, and
 /// silence all the rest.
 ///
@@ -157,6 +190,36 @@ mod tests {
         assert!(none.contains("TURN_SECRET_FILE: /none cannot be read"), "{none}");
         std::fs::write(&file, "\n").expect("written");
         assert!(load(&["--secret-file", path]).expect_err("empty").contains("is empty"));
+    }
+
+    #[test]
+    fn what_browsers_would_refuse_is_refused() {
+        for good in [
+            "turn:relay.example",
+            " turn:relay.example:3478?transport=udp",
+            "turns:relay.example:443?transport=tcp",
+            "stun:192.0.2.7:3478",
+            "turn:[2001:db8::1]:3478",
+            "stuns:relay.example",
+        ] {
+            assert_eq!(ice_url(good).as_deref(), Ok(good.trim()));
+        }
+        for bad in [
+            "relay.example",
+            "https://relay.example",
+            "turn://relay.example",
+            "turn:relay.example:port",
+            "turn:relay.example:0",
+            "turn:",
+            "turn:a b",
+            "turn:user@relay.example",
+            "turn:relay.example?transport=sctp",
+            "stun:relay.example?transport=udp",
+        ] {
+            assert!(ice_url(bad).is_err(), "{bad}");
+        }
+        assert!(host_name("relay.example").is_ok() && host_name("").is_ok() && host_name("[2001:db8::1]").is_ok());
+        assert!(host_name("https://relay.example").is_err() && host_name("relay.example:3478").is_err());
     }
 
     #[test]
