@@ -41,7 +41,7 @@ type Stores = Arc<[(bool, String); 2]>;
 pub struct Asked(Mutex<Option<(Instant, Stores)>>);
 
 impl Asked {
-    async fn stores(&self, app: &Shared) -> Stores {
+    async fn stores(&self, probe: impl Future<Output = [(bool, String); 2]>) -> Stores {
         // Held while they are asked: whoever comes meanwhile gets the same answer.
         let mut last = self.0.lock().await;
         if let Some((at, stores)) = &*last
@@ -49,7 +49,7 @@ impl Asked {
         {
             return Arc::clone(stores);
         }
-        let stores = Arc::new(app.backends.probe().await);
+        let stores = Arc::new(probe.await);
         *last = Some((Instant::now(), Arc::clone(&stores)));
         stores
     }
@@ -82,7 +82,7 @@ fn own_parts(app: &Shared) -> Vec<Part> {
 
 /// All there is to know.
 async fn all_parts(app: &Shared) -> Vec<Part> {
-    let stores = app.asked.stores(app).await;
+    let stores = app.asked.stores(app.backends.probe()).await;
     let [(log, log_detail), (archive, archive_detail)] = (*stores).clone();
     let relay = match (app.relay.embedded(), app.relay.has_external()) {
         (Some(addr), true) => format!("embedded on {addr}, and external"),
@@ -136,4 +136,26 @@ pub async fn traffic(
 ) -> Response {
     let knows = is_from_here(&app, peer, &headers) || is_admin(&app, &headers);
     answer(own_parts(&app), knows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn however_many_want_to_know_the_stores_are_asked_once_a_second() {
+        let (asked, times) = (Asked::default(), std::sync::atomic::AtomicU32::new(0));
+        let ask = || {
+            asked.stores(async {
+                times.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                [(true, String::new()), (true, String::new())]
+            })
+        };
+        let _ = tokio::join!(ask(), ask(), ask());
+        assert_eq!(times.load(std::sync::atomic::Ordering::Relaxed), 1);
+        tokio::time::sleep(ASKED_EVERY).await;
+        let _ = ask().await;
+        assert_eq!(times.load(std::sync::atomic::Ordering::Relaxed), 2);
+    }
 }
