@@ -61,7 +61,7 @@ pub fn App(
     let Address { page, query } = address;
     match page {
         Page::Home => served(view! { <HomePage unknown=query.get("unknown").is_some() /> }),
-        Page::Check => served(view! { <CheckPage /> }),
+        Page::Check => served(view! { <CheckPage waits=query.get("wait").is_some() /> }),
         Page::Room(room) => {
             let name = query.get("name").unwrap_or_default();
             let join = query.get("join").is_some_and(|text| text == "1");

@@ -131,3 +131,18 @@ test('another site cannot lead somebody back into a call without a click', async
   await context.close();
   await evil.stop();
 });
+
+test('the page that tries camera and microphone waits for a click too', async ({ browser, server }) => {
+  const { context, asked } = await careless(browser);
+  const page = await context.newPage();
+  const evil = await elsewhere('127.0.0.1', (to) => ({ body: `<script>setTimeout(() => (location = '${to}'), 50)</script>` }));
+  await page.goto(evil.at(`${server.url}/check`), { waitUntil: 'commit' });
+  await expect(page.locator('[data-verdict]')).toContainText("once you press 'Check'");
+  await page.waitForTimeout(1_000);
+  expect(asked()).toBe(0);
+  await page.getByRole('link', { name: 'Check', exact: true }).click();
+  await expect(page.locator('[data-verdict]')).toHaveText(/All is well|Calls work/);
+  expect(asked()).toBeGreaterThan(0);
+  await context.close();
+  await evil.stop();
+});

@@ -99,8 +99,16 @@ pub async fn security_headers(request: Request, next: Next) -> Response {
 pub async fn show(State(app): State<App>, request: Request) -> Response {
     let (uri, opener) = (request.uri(), visit::opener(&app, request.headers()));
     let address = Address::read(uri.path(), uri.query().unwrap_or_default());
-    if opener == Opener::Foreign && matches!(address.page, Page::Room(_)) && address.query.get("join").is_some() {
-        return Redirect::to(&visit::without_join(uri.path(), uri.query().unwrap_or_default())).into_response();
+    let asks = |name| address.query.get(name).is_some();
+    if opener == Opener::Foreign {
+        match address.page {
+            Page::Room(_) if asks("join") => {
+                let lobby = visit::without_join(uri.path(), uri.query().unwrap_or_default());
+                return Redirect::to(&lobby).into_response();
+            }
+            Page::Check if !asks("wait") => return Redirect::to("/check?wait=1").into_response(),
+            Page::Home | Page::Room(_) | Page::Check | Page::NotFound => {}
+        }
     }
     let status = if address.page == Page::NotFound { StatusCode::NOT_FOUND } else { StatusCode::OK };
     let options = app.leptos.clone();

@@ -70,6 +70,15 @@ async fn only_the_person_and_our_own_pages_lead_straight_into_a_call() {
     // Whoever comes from elsewhere has no device started in the lobby either.
     let lobby = get(&server, LOBBY, &[("sec-fetch-site", "cross-site")]).await.text().await.expect("a page");
     assert!(lobby.contains("data-opener=\"foreign\""));
+    // Nor by the page that tries them.
+    for (site, location) in
+        [("cross-site", "/check?wait=1"), ("same-site", "/check?wait=1"), ("none", ""), ("same-origin", "")]
+    {
+        let check = get(&server, "/check", &[("sec-fetch-site", site)]).await;
+        assert_eq!(header(check.headers(), "location"), location, "{site}");
+    }
+    let waits = get(&server, "/check?wait=1", &[("sec-fetch-site", "cross-site")]).await;
+    assert_eq!(waits.status(), 200);
 }
 
 #[tokio::test]
