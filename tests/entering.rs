@@ -33,22 +33,28 @@ fn whoever_opened_the_page_decides_what_starts_by_itself() {
             media: MediaState { audio: true, video: true },
         })
     };
-    // Who opened it, whether the link asks to go in, whether this tab had a seat; then: is it joining, do devices start?
-    for (opener, join, kept, joining, starts) in [
-        (Opener::Own, true, None, true, true),
-        (Opener::Own, false, None, false, true),
-        (Opener::Own, false, keepsake(), true, true),
-        (Opener::Unknown, true, None, true, false),
-        (Opener::Unknown, false, None, false, false),
-        (Opener::Unknown, false, keepsake(), true, true),
-        (Opener::Foreign, true, None, false, false),
-        (Opener::Foreign, false, None, false, false),
-        (Opener::Foreign, true, keepsake(), false, false),
+    // Who opened it, whether the link asks to go in, whether this tab had a seat, whether the person reloaded or went
+    // back; then: is it joining, do devices start?
+    for (opener, join, kept, returned, joining, starts) in [
+        (Opener::Own, true, None, false, true, true),
+        (Opener::Own, false, None, false, false, true),
+        (Opener::Own, false, keepsake(), false, true, true),
+        (Opener::Own, false, keepsake(), true, true, true),
+        (Opener::Unknown, true, None, false, true, false),
+        (Opener::Unknown, true, None, true, true, false),
+        (Opener::Unknown, false, None, false, false, false),
+        (Opener::Unknown, false, keepsake(), false, true, false),
+        (Opener::Unknown, false, keepsake(), true, true, true),
+        (Opener::Foreign, true, None, false, false, false),
+        (Opener::Foreign, true, None, true, false, false),
+        (Opener::Foreign, false, None, false, false, false),
+        (Opener::Foreign, true, keepsake(), false, false, false),
+        (Opener::Foreign, false, keepsake(), true, true, true),
     ] {
-        let what = format!("{opener:?}, join={join}, came back={}", kept.is_some());
+        let what = format!("{opener:?}, join={join}, had a seat={}, returned={returned}", kept.is_some());
         let mut session = Session::new(1);
         let room = "opened-room".parse().expect("valid");
-        let entrance = Entrance { name: "Ana".into(), join, opener, keepsake: kept, ..Entrance::default() };
+        let entrance = Entrance { name: "Ana".into(), join, opener, returned, keepsake: kept, ..Entrance::default() };
         let effects = session.handle(NOW, Event::Entered(room, entrance));
         assert_eq!(session.view().phase == Phase::Joining, joining, "{what}");
         assert_eq!(captures(&effects), starts, "{what}");

@@ -6,7 +6,7 @@ import { expect, test } from '../support/people.mjs';
 async function elsewhere(host, page) {
   const site = createServer((request, answer) => {
     const target = new URL(request.url, 'http://x').searchParams.get('to');
-    const { status = 200, headers = {}, body = '' } = target ? page(target) : { body: 'nothing' };
+    const { status = 200, headers = {}, body = '' } = target ? page(target, request.url) : { body: 'nothing' };
     answer.writeHead(status, { 'content-type': 'text/html', ...headers });
     answer.end(`<!doctype html><title>elsewhere</title>${body}`);
   });
@@ -22,7 +22,12 @@ const WAYS = {
   'a script': [(to) => ({ body: `<script>setTimeout(() => (location = '${to}'), 50)</script>` })],
   'a window of its own': [(to) => ({ body: `<button id="go" onclick="window.open('${to}')">go</button>` }), clicked],
   'a refresh': [(to) => ({ body: `<meta http-equiv="refresh" content="0;url=${to}">` })],
-  'a redirect': [(to) => ({ status: 302, headers: { location: to } })],
+  // Of a link: an address that somebody types is their own doing, wherever it leads on to.
+  'a redirect': [
+    (to, url) =>
+      url.includes('hop') ? { status: 302, headers: { location: to } } : { body: `<a id="go" href="${url}&hop">go</a>` },
+    clicked,
+  ],
   'a form that gets': [
     (to) => {
       const inputs = [...new URL(to).searchParams].map(([name, value]) => `<input name="${name}" value="${value}">`);
@@ -94,10 +99,15 @@ for (const [site, host] of [
         await landed.goBack();
         await isLobby(landed);
         expect(new URL(landed.url()).search).toBe('?name=Victim');
+        await settles(landed);
+        expect(asked(), 'nor by coming again').toBe(0);
         await landed.getByRole('button', { name: 'Join', exact: true }).click();
         await expect(landed.locator('main[data-link]')).toHaveAttribute('data-link', 'online');
         await expect(landed.getByRole('button', { name: 'Turn camera off' })).toBeVisible();
         expect(asked(), 'a click starts it').toBeGreaterThan(0);
+        // Browsers repeat at a reload what they said of the first time: a seat that was taken with a click is kept.
+        await landed.reload();
+        await expect(landed.locator('main[data-link]')).toHaveAttribute('data-link', 'online');
       }
       await context.close();
       await evil.stop();

@@ -29,6 +29,7 @@ pub fn recall(room: &RoomId, name: String, join: bool) -> Entrance {
         name: if name.is_empty() { remembered() } else { name },
         join,
         opener: opener(),
+        returned: returned(),
         keepsake: kept.and_then(|text| decode::<Keepsake>(&text).ok()),
         unsent: vec![],
         utc_offset_min: clock::utc_offset_min(),
@@ -42,6 +43,13 @@ pub fn recall(room: &RoomId, name: String, join: bool) -> Entrance {
 fn opener() -> Opener {
     let root = web_sys::window().and_then(|window| window.document()?.document_element());
     Opener::read(&root.and_then(|root| root.get_attribute("data-opener")).unwrap_or_default())
+}
+
+/// Whether the person reloaded this page or went back to it.
+fn returned() -> bool {
+    let performance = web_sys::window().and_then(|window| window.performance());
+    let kind = performance.and_then(|known| js::get(&js::get(&known, "navigation"), "type").as_f64());
+    kind == Some(1.0) || kind == Some(2.0)
 }
 
 /// Whether the page's address has `name=1`.

@@ -59,15 +59,6 @@ impl Opener {
         }
     }
 
-    /// Whether microphone and camera wait for a click: unless the person came by themselves, or back to their seat.
-    pub(super) const fn holds_devices(self, came_back: bool) -> bool {
-        match self {
-            Self::Own => false,
-            Self::Unknown => !came_back,
-            Self::Foreign => true,
-        }
-    }
-
     /// Reads that name. What is none may be another site's doing.
     #[must_use]
     pub fn read(name: &str) -> Self {
@@ -85,6 +76,8 @@ pub struct Entrance {
     pub join: bool,
     /// Who brought this page up: no other site starts a device or joins for the person.
     pub opener: Opener,
+    /// The person reloaded the page or went back to it. Browsers repeat then what they said of the first time.
+    pub returned: bool,
     /// This tab had a seat in this room.
     pub keepsake: Option<Keepsake>,
     /// Messages that pages which are gone had written here and could not send, oldest first.

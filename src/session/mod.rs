@@ -277,16 +277,18 @@ impl Session {
         if self.plain {
             self.link.be_plain();
         }
-        let foreign = entrance.opener == Opener::Foreign;
-        let mut join = entrance.join && !foreign && Name::new(&self.name).is_ok();
-        let mut held = entrance.opener.holds_devices(entrance.keepsake.is_some());
+        // Whoever comes back to their seat said yes before; a link of another site to it is not coming back.
+        let back = entrance.returned && entrance.keepsake.is_some();
+        let may_join = entrance.opener != Opener::Foreign || back;
+        let mut join = entrance.join && may_join && Name::new(&self.name).is_ok();
+        let mut held = entrance.opener != Opener::Own && !back;
         if let Some(kept) = entrance.keepsake {
             // A reload comes back without a click, to the same seat, with what was switched off still off.
             self.name = kept.name;
             self.media.set_wanted(kept.media);
             self.kept_token = Some(kept.token);
             self.claim = kept.claim;
-            join = !foreign;
+            join = may_join;
         }
         let mut effects = vec![];
         if let Some(name) = self.hasty.take() {

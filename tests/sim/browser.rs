@@ -21,6 +21,7 @@ impl World {
                     name,
                     join,
                     opener: Opener::Own,
+                    returned: false,
                     keepsake,
                     unsent,
                     utc_offset_min: 0,

@@ -252,6 +252,7 @@ impl Driver {
                     name,
                     join,
                     opener: Opener::Own,
+                    returned: false,
                     keepsake,
                     unsent,
                     utc_offset_min: 0,
