@@ -95,7 +95,7 @@ for (const [site, host] of [
         await landed.reload();
         await isLobby(landed);
         await settles(landed);
-        await landed.goto(`${server.url}/check`);
+        await landed.goto(server.url);
         await landed.goBack();
         await isLobby(landed);
         expect(new URL(landed.url()).search).toBe('?name=Victim');
