@@ -1,8 +1,8 @@
 //! What is pressed before the page has entered its room is done once it has.
 
-use holdfast::session::{Effect, Entrance, Event, Intent, SocketEvent};
-use holdfast::view::{Earlier, Phase};
-use holdfast::wire::{Refusal, ServerMsg, Token, Welcome, encode};
+use holdfast::session::{Effect, Entrance, Event, Intent, Keepsake, Opener, SocketEvent};
+use holdfast::view::{Earlier, LinkView, Phase};
+use holdfast::wire::{CloseCode, MediaState, Refusal, ServerMsg, Token, Welcome, encode};
 use holdfast::{Limits, LogEpoch, Millis, Offset, PeerId, Session, SocketEpoch};
 
 const NOW: Millis = Millis::from_unix(1_800_000_000_000);
@@ -17,6 +17,72 @@ fn join_before_the_room_is_entered_is_kept() {
     assert!(effects.contains(&Effect::SaveName("Ana".into())));
     let view = session.view();
     assert_eq!((view.phase, view.me.name.as_str()), (Phase::Joining, "Ana"));
+}
+
+fn captures(effects: &[Effect]) -> bool {
+    effects.iter().any(|effect| matches!(effect, Effect::Capture(_)))
+}
+
+#[test]
+fn whoever_opened_the_page_decides_what_starts_by_itself() {
+    let keepsake = || {
+        Some(Keepsake {
+            read: Offset::default(),
+            audio_only: false,
+            keys_off: false,
+            name: "Ana".into(),
+            token: Token::new("token").expect("valid"),
+            claim: 1,
+            media: MediaState { audio: true, video: true },
+        })
+    };
+    // Who opened it, whether the link asks to go in, whether this tab had a seat, whether the person reloaded or went
+    // back; then: is it joining, do devices start?
+    for (opener, join, kept, returned, joining, starts) in [
+        (Opener::Own, true, None, false, true, true),
+        (Opener::Own, false, None, false, false, true),
+        (Opener::Own, false, keepsake(), false, true, true),
+        (Opener::Own, false, keepsake(), true, true, true),
+        (Opener::Unknown, true, None, false, true, false),
+        (Opener::Unknown, true, None, true, true, false),
+        (Opener::Unknown, false, None, false, false, false),
+        (Opener::Unknown, false, keepsake(), false, true, false),
+        (Opener::Unknown, false, keepsake(), true, true, true),
+        (Opener::Foreign, true, None, false, false, false),
+        (Opener::Foreign, true, None, true, false, false),
+        (Opener::Foreign, false, None, false, false, false),
+        (Opener::Foreign, true, keepsake(), false, false, false),
+        (Opener::Foreign, false, keepsake(), true, true, true),
+    ] {
+        let what = format!("{opener:?}, join={join}, had a seat={}, returned={returned}", kept.is_some());
+        let mut session = Session::new(1, [1; 32]);
+        let room = "opened-room".parse().expect("valid");
+        let entrance = Entrance { name: "Ana".into(), join, opener, returned, keepsake: kept, ..Entrance::default() };
+        let effects = session.handle(NOW, Event::Entered(room, entrance));
+        assert_eq!(session.view().phase == Phase::Joining, joining, "{what}");
+        assert_eq!(captures(&effects), starts, "{what}");
+        for event in [Event::Tick, Event::Socket(SocketEpoch::from_number(1), SocketEvent::Opened)] {
+            assert!(!captures(&session.handle(NOW, event)), "{what}: something else started a device");
+        }
+        if !starts {
+            let camera = session.handle(NOW, Event::Intent(Intent::ToggleCamera));
+            let wants =
+                |effect: &Effect| matches!(effect, Effect::Capture(one) if one.video.is_some() && one.audio.is_none());
+            assert!(camera.iter().any(wants), "{what}: the button starts the camera, and no more");
+        }
+        if !joining {
+            let effects = session.handle(NOW, Event::Intent(Intent::Join("Ana".into())));
+            assert_eq!(captures(&effects), !starts, "{what}: 'Join' is a click");
+        }
+    }
+}
+
+#[test]
+fn who_opened_the_page_survives_its_name() {
+    for opener in [Opener::Own, Opener::Unknown, Opener::Foreign] {
+        assert_eq!(Opener::read(opener.as_str()), opener);
+    }
+    assert_eq!(Opener::read(""), Opener::Foreign);
 }
 
 fn text(session: &mut Session, now: Millis, msg: &ServerMsg) -> Vec<Effect> {
@@ -61,4 +127,46 @@ fn messages_the_server_cannot_find_are_asked_for_again_and_not_for_ever() {
         }
     }
     assert_eq!((asked, session.view().earlier), (Limits::HISTORY_TRIES, Earlier::There), "then a person may");
+}
+
+#[test]
+fn whoever_waits_at_the_door_hears_that_nothing_can_be_stored() {
+    let mut session = Session::new(1, [1; 32]);
+    let room = "full-disk".parse().expect("valid");
+    let entrance = Entrance { name: "Ana".into(), join: true, ..Entrance::default() };
+    let _ = session.handle(NOW, Event::Entered(room, entrance));
+    let _ = session.handle(NOW, Event::Socket(SocketEpoch::from_number(1), SocketEvent::Opened));
+    assert!(!session.view().store_away);
+    let _ = text(&mut session, NOW, &ServerMsg::Refused { code: Refusal::LogAway, about: None });
+    let closed = SocketEvent::Closed(CloseCode::Later, String::new());
+    let _ = session.handle(NOW, Event::Socket(SocketEpoch::from_number(1), closed));
+    let view = session.view();
+    assert!(view.store_away && matches!(view.link, LinkView::Offline { .. }) && view.phase == Phase::Joining);
+    let at = Offset { epoch: LogEpoch::from_number(5), seq: 1 };
+    let (peer, token) = (PeerId::from_bits(1), Token::new("token").expect("valid"));
+    let welcome = Welcome {
+        peer,
+        token,
+        resumed: false,
+        head: at,
+        from: at,
+        heartbeat_ms: 2_000,
+        roster: vec![],
+        ice: vec![],
+        now: NOW,
+    };
+    let mut now = NOW;
+    let opens = loop {
+        now = now.plus(500);
+        let effects = session.handle(now, Event::Tick);
+        let opens =
+            effects.iter().find_map(|effect| if let Effect::OpenSocket(epoch) = effect { Some(*epoch) } else { None });
+        if let Some(epoch) = opens {
+            break epoch;
+        }
+    };
+    let _ = session.handle(now, Event::Socket(opens, SocketEvent::Opened));
+    let _ =
+        session.handle(now, Event::Socket(opens, SocketEvent::Text(encode(&ServerMsg::Welcome(Box::new(welcome))))));
+    assert!(!session.view().store_away, "the seat is stored, so the store is back");
 }

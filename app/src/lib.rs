@@ -13,6 +13,7 @@ pub mod pages;
 mod weight;
 
 use address::{Address, Page};
+use holdfast::session::Opener;
 use leptos::prelude::*;
 use leptos_meta::HashedStylesheet;
 use pages::check::CheckPage;
@@ -21,13 +22,13 @@ use pages::not_found::NotFoundPage;
 use pages::room::RoomPage;
 use weight::served;
 
-/// The HTML document around a page. Runs on the server only.
+/// The HTML document around a page, which carries who brought it up. Runs on the server only.
 #[must_use]
-pub fn shell(options: LeptosOptions, address: Address) -> impl IntoView {
+pub fn shell(options: LeptosOptions, address: Address, opener: Opener) -> impl IntoView {
     let index = if address.page.is_public() { "index" } else { "noindex" };
     view! {
         <!DOCTYPE html>
-        <html lang="en">
+        <html lang="en" data-opener=opener.as_str()>
             <head>
                 <meta charset="utf-8" />
                 <meta name="viewport" content="width=device-width, initial-scale=1, viewport-fit=cover, interactive-widget=resizes-content" />
@@ -62,7 +63,7 @@ pub fn App(
         Page::Home => served(
             view! { <HomePage unknown=query.get("unknown").is_some() typed=query.get("code").unwrap_or_default() /> },
         ),
-        Page::Check => served(view! { <CheckPage /> }),
+        Page::Check => served(view! { <CheckPage waits=query.get("wait").is_some() /> }),
         Page::Room(room) => {
             let name = query.get("name").unwrap_or_default();
             let join = query.get("join").is_some_and(|text| text == "1");

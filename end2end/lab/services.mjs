@@ -38,9 +38,10 @@ export class Services {
         HOLDFAST_ADDR: `${SERVER}:300${n}`,
         HOLDFAST_DATA_DIR: data,
         HOLDFAST_SECRET: SECRET,
+        HOLDFAST_TRUST_JOIN: 'true', // Over plain http browsers do not say where a link was.
         REDIS_URL: 'redis://127.0.0.1:6379',
         MONGODB_URI: 'mongodb://127.0.0.1:27017/lab',
-        LEPTOS_SITE_ROOT: join(ROOT, 'target/site'),
+        HOLDFAST_SITE_DIR: join(ROOT, 'target/site'),
         TURN_EMBEDDED: 'false',
         ...(this.relays > 0 && { TURN_URLS: this.relayUrls().join(','), TURN_SECRET: SECRET, TURN_TTL_S: String(this.ttl) }),
       });

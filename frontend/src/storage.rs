@@ -3,7 +3,7 @@
 use crate::bar::asks_for;
 use crate::js;
 use holdfast::RoomId;
-use holdfast::session::{Entrance, Keepsake};
+use holdfast::session::{Entrance, Keepsake, Opener};
 use holdfast::view::MediaProblem;
 use holdfast::wire::{decode, encode};
 use web_sys::Storage;
@@ -29,12 +29,27 @@ pub fn recall(room: &RoomId, name: String, join: bool) -> Entrance {
     Entrance {
         name: if name.is_empty() { remembered() } else { name },
         join,
+        opener: opener(),
+        returned: returned(),
         keepsake: kept.and_then(|text| decode::<Keepsake>(&text).ok()),
         unsent: vec![],
         debug: asks_for("debug"),
         plain: asks_for("debug") && asks_for("plain"),
         barred: barred(),
     }
+}
+
+/// Who brought this page up, as the server wrote it into the document.
+fn opener() -> Opener {
+    let root = web_sys::window().and_then(|window| window.document()?.document_element());
+    Opener::read(&root.and_then(|root| root.get_attribute("data-opener")).unwrap_or_default())
+}
+
+/// Whether the person reloaded this page or went back to it.
+fn returned() -> bool {
+    let performance = web_sys::window().and_then(|window| window.performance());
+    let kind = performance.and_then(|known| js::get(&js::get(&known, "navigation"), "type").as_f64());
+    kind == Some(1.0) || kind == Some(2.0)
 }
 
 /// Why this page can never open a camera or microphone.

@@ -1,5 +1,6 @@
 //! `/admin`: the operator's page, behind the admin token. A cookie that only this page sees keeps one logged in.
 
+use crate::admin_session::SESSION;
 use crate::api::admin::{each_letter, is_token, letters, look};
 use crate::api::problem::Problem;
 use crate::state::App;
@@ -8,12 +9,9 @@ use axum::Form;
 use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Redirect, Response};
-use base64::Engine;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use holdfast::Millis;
 use holdfast::view::clock_text;
 use serde::Deserialize;
-use sha2::Digest;
 use std::net::SocketAddr;
 
 const COOKIE: &str = "holdfast_admin";
@@ -31,15 +29,30 @@ pub struct Act {
     key: Option<String>,
 }
 
-/// What the cookie holds: not the token, and nothing that leads back to it.
-fn pass(app: &App) -> String {
-    BASE64_URL_SAFE_NO_PAD.encode(sha2::Sha256::digest(format!("admin page|{}", app.config.admin_token)))
+/// The session a request names.
+fn session(headers: &HeaderMap) -> Option<&str> {
+    let cookies = headers.get(header::COOKIE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    cookies.split(';').find_map(|pair| pair.trim().strip_prefix(COOKIE)?.strip_prefix('='))
 }
 
-fn is_logged_in(app: &App, headers: &HeaderMap) -> bool {
-    let cookies = headers.get(header::COOKIE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let given = cookies.split(';').find_map(|pair| pair.trim().strip_prefix(COOKIE)?.strip_prefix('='));
-    given.is_some_and(|given| sha2::Sha256::digest(given) == sha2::Sha256::digest(pass(app)))
+async fn is_logged_in(app: &App, headers: &HeaderMap) -> bool {
+    match session(headers) {
+        Some(session) => app.admins.is_known(session).await,
+        None => false,
+    }
+}
+
+/// Redirects to the page, with a cookie that is good for so long. The browser says whether TLS brought it here.
+fn with_cookie(app: &App, headers: &HeaderMap, session: &str, seconds: u64) -> Response {
+    let origin = headers.get(header::ORIGIN).and_then(|value| value.to_str().ok());
+    let tls = origin.map_or_else(|| app.config.origins.are_secure(), |origin| origin.starts_with("https://"));
+    let secure = if tls { "; Secure" } else { "" };
+    let cookie = format!("{COOKIE}={session}; Path=/admin; HttpOnly; SameSite=Strict; Max-Age={seconds}{secure}");
+    let mut response = Redirect::to("/admin").into_response();
+    if let Ok(cookie) = HeaderValue::from_str(&cookie) {
+        response.headers_mut().insert(header::SET_COOKIE, cookie);
+    }
+    response
 }
 
 fn is_off(app: &App) -> bool {
@@ -58,7 +71,7 @@ pub async fn show(State(app): State<App>, headers: HeaderMap) -> Response {
     if is_off(&app) {
         return Problem::NotFound.into_response();
     }
-    if !is_logged_in(&app, &headers) {
+    if !is_logged_in(&app, &headers).await {
         return document(&app, None, false);
     }
     let overview = look(&app).await;
@@ -118,12 +131,18 @@ pub async fn log_in(
     if !is_token(&app, &token) {
         return document(&app, None, true);
     }
-    let cookie = format!("{COOKIE}={}; Path=/admin; HttpOnly; SameSite=Strict; Max-Age=28800", pass(&app));
-    let mut response = Redirect::to("/admin").into_response();
-    if let Ok(cookie) = HeaderValue::from_str(&cookie) {
-        response.headers_mut().insert(header::SET_COOKIE, cookie);
+    with_cookie(&app, &headers, &app.admins.begin().await, SESSION.as_secs())
+}
+
+/// `POST /admin/out`: the session ends, here and in the browser.
+pub async fn log_out(State(app): State<App>, headers: HeaderMap) -> Response {
+    if is_off(&app) {
+        return Problem::NotFound.into_response();
     }
-    response
+    if let Some(session) = session(&headers) {
+        app.admins.end(session).await;
+    }
+    with_cookie(&app, &headers, "", 0)
 }
 
 /// `POST /admin/dead`: a button on one dead letter, or on all.
@@ -131,7 +150,7 @@ pub async fn act(State(app): State<App>, headers: HeaderMap, Form(Act { act, key
     if is_off(&app) {
         return Problem::NotFound.into_response();
     }
-    if !is_logged_in(&app, &headers) {
+    if !is_logged_in(&app, &headers).await {
         return Problem::NotAdmin.into_response();
     }
     let replay = match act.as_str() {

@@ -14,8 +14,9 @@ use crate::redis::log::RedisLog;
 use crate::redis::queue::RedisQueue;
 use crate::rooms::quiet::Quiet;
 use crate::store::Store;
-use crate::{archive, log, queue};
+use crate::{archive, log, private, queue};
 use anyhow::Context;
+use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,6 +38,8 @@ pub struct Backends {
     pub archive: Arc<dyn Archive>,
     /// Where nobody said anything.
     pub quiet: Arc<Quiet>,
+    /// The file, where there is one.
+    pub store: Option<Store>,
     /// Redis, where it keeps log and queue.
     pub redis: Option<Redis>,
     /// MongoDB, where it is the archive.
@@ -78,6 +81,7 @@ impl Backends {
             queue: Arc::new(EmbeddedQueue::new(store.clone())),
             archive: Arc::new(EmbeddedArchive::new(store.clone())),
             quiet: Arc::default(),
+            store: Some(store.clone()),
             redis: None,
             mongo: None,
             registered: watch::channel(Registered::Yes).1,
@@ -128,6 +132,7 @@ impl Backends {
             queue: Arc::new(RedisQueue::new(&redis, consumer())),
             archive: Arc::new(mongo.clone()),
             quiet: Arc::default(),
+            store: None,
             redis: Some(redis),
             mongo: Some(mongo),
             registered: watch::channel(Registered::Unknown).1,
@@ -150,18 +155,31 @@ impl Backends {
                 (answers, format!("Redis, {}, {replicas} replicas", durability.words()))
             }
             None => {
-                let probe = self.queue.stats().await.is_ok();
-                (probe, "embedded; what is acknowledged is on disk".into())
+                let reads = self.queue.stats().await.is_ok();
+                self.with_store(reads, "embedded; what is acknowledged is on disk").await
             }
         };
         let archive = match &self.mongo {
             Some(mongo) => (mongo.ping().await, "MongoDB, majority writes".into()),
             None => {
-                let probe = self.archive.rooms(None, 1).await.is_ok();
-                (probe, "embedded".into())
+                let reads = self.archive.rooms(None, 1).await.is_ok();
+                self.with_store(reads, "embedded").await
             }
         };
         [log, archive]
+    }
+
+    /// How the file is: what can be read but not written does not serve.
+    async fn with_store(&self, reads: bool, well: &str) -> (bool, String) {
+        let writes = match &self.store {
+            Some(store) => store.check().await,
+            None => Ok(()),
+        };
+        match (reads, writes) {
+            (_, Err(why)) => (false, format!("embedded; it cannot be written: {why}")),
+            (false, Ok(())) => (false, "embedded; it cannot be read".into()),
+            (true, Ok(())) => (true, well.into()),
+        }
     }
 }
 
@@ -181,7 +199,8 @@ fn archive_name(config: &Config, is_mongo: bool) -> anyhow::Result<String> {
         return Ok(name.trim().to_owned());
     }
     let name = format!("embedded-{}", consumer());
-    std::fs::write(&path, &name).with_context(|| path.display().to_string())?;
+    let written = private::file(&path).and_then(|mut file| file.write_all(name.as_bytes()));
+    written.with_context(|| path.display().to_string())?;
     Ok(name)
 }
 

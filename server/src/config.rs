@@ -2,6 +2,7 @@
 
 use crate::origin::Origins;
 use crate::proxied::Networks;
+use crate::settings::{SecretFiles, host_name, ice_url, log_filter};
 use clap::Parser;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::ops::RangeInclusive;
@@ -23,9 +24,14 @@ pub struct Config {
     #[arg(long, env = "HOLDFAST_SITE_DIR", default_value = "target/site")]
     pub site_dir: PathBuf,
 
-    /// Origins that may open the socket, separated by commas (https://meet.example). Empty: only the page's own host.
+    /// Origins that may open the socket, separated by commas (https://meet.example). Empty: only localhost and the
+    /// address listened on, and pages are shown under no other name.
     #[arg(long, env = "HOLDFAST_ORIGINS", default_value = "", value_parser = Origins::parse)]
     pub origins: Origins,
+
+    /// Believe links with `join=1` where a browser does not say which site a link came from. For tests only.
+    #[arg(long, env = "HOLDFAST_TRUST_JOIN", default_value_t = false)]
+    pub trust_join: bool,
 
     /// Proxies whose X-Forwarded-For is believed: addresses and networks (10.0.0.0/8), separated by commas.
     #[arg(long, env = "HOLDFAST_TRUSTED_PROXIES", default_value = "", value_parser = Networks::parse)]
@@ -38,6 +44,10 @@ pub struct Config {
     /// Key for seat tokens, at least 32 characters. Empty: made once and kept in the data folder.
     #[arg(long, env = "HOLDFAST_SECRET", default_value = "", hide_env_values = true)]
     pub secret: String,
+
+    /// The key before this one: seat tokens it signed are still good.
+    #[arg(long, env = "HOLDFAST_SECRET_OLD", default_value = "", hide_env_values = true)]
+    pub secret_old: String,
 
     /// How long a seat's token opens the seat again, in hours.
     #[arg(long, env = "HOLDFAST_SEAT_HOURS", default_value_t = 24, value_parser = clap::value_parser!(u64).range(1..=720))]
@@ -69,7 +79,7 @@ pub struct Config {
     pub stored_bytes_per_s: u32,
 
     /// What to log: error, warn, info, debug, trace, or a tracing filter.
-    #[arg(long, env = "HOLDFAST_LOG", default_value = "info")]
+    #[arg(long, env = "HOLDFAST_LOG", default_value = "info", value_parser = log_filter)]
     pub log: String,
 
     /// Log one JSON object a line.
@@ -107,6 +117,10 @@ pub struct Config {
     /// Opens /admin and /api/v1/admin, at least 16 characters. Empty: they do not exist.
     #[arg(long, env = "HOLDFAST_ADMIN_TOKEN", default_value = "", hide_env_values = true)]
     pub admin_token: String,
+
+    /// Where secrets stand in files.
+    #[command(flatten)]
+    pub files: SecretFiles,
 
     /// Relay and STUN settings.
     #[command(flatten)]
@@ -151,7 +165,7 @@ pub struct TurnConfig {
     pub public_ip: Option<IpAddr>,
 
     /// Host name in the relay's URLs. Empty: the host the page was opened with.
-    #[arg(long = "turn-host", env = "TURN_HOST", default_value = "")]
+    #[arg(long = "turn-host", env = "TURN_HOST", default_value = "", value_parser = host_name)]
     pub host: String,
 
     /// UDP ports for relayed media, first-last.
@@ -159,7 +173,7 @@ pub struct TurnConfig {
     pub ports: Ports,
 
     /// URLs of an external relay such as coturn, separated by commas (turn:relay.example:3478?transport=udp).
-    #[arg(long = "turn-urls", env = "TURN_URLS", value_delimiter = ',')]
+    #[arg(long = "turn-urls", env = "TURN_URLS", value_delimiter = ',', value_parser = ice_url)]
     pub urls: Vec<String>,
 
     /// The external relay's static-auth-secret. Empty: derived from the server's secret.
@@ -202,6 +216,9 @@ impl Config {
         if !self.secret.is_empty() && self.secret.len() < 32 {
             return Err("HOLDFAST_SECRET has fewer than 32 characters".into());
         }
+        if !self.secret_old.is_empty() && self.secret_old.len() < 32 {
+            return Err("HOLDFAST_SECRET_OLD has fewer than 32 characters".into());
+        }
         if !self.admin_token.is_empty() && self.admin_token.len() < 16 {
             return Err("HOLDFAST_ADMIN_TOKEN has fewer than 16 characters".into());
         }
@@ -216,11 +233,6 @@ impl Config {
         }
         if !self.redis_url.is_empty() && self.secret.is_empty() {
             return Err("REDIS_URL lets several servers work together, so HOLDFAST_SECRET must be set, to the same on all of them".into());
-        }
-        for url in &self.turn.urls {
-            if !["turn:", "turns:", "stun:", "stuns:"].iter().any(|scheme| url.starts_with(scheme)) {
-                return Err(format!("TURN_URLS: '{url}' does not start with turn:, turns:, stun: or stuns:"));
-            }
         }
         if self.turn.addr6.is_some_and(|addr| addr.ip().is_unspecified()) && self.turn.public_ip6.is_none() {
             return Err(

@@ -2,10 +2,10 @@
 
 #![recursion_limit = "512"] // A page is one type, as deep as its markup.
 
-use clap::Parser;
 use server::config::{Command, Config};
 use server::running::Running;
 use server::{admin_cli, relay_check, telemetry, turn};
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
@@ -15,7 +15,10 @@ const EXIT_WITHIN: Duration = Duration::from_millis(9_500);
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let config = Config::parse();
+    let config = match Config::load(std::env::args_os()) {
+        Ok(config) => config,
+        Err(error) => error.exit(),
+    };
     let done = match &config.command {
         Some(Command::Admin(command)) => admin_cli::run(&config, command).await,
         Some(Command::CheckRelay) => relay_check::run(&config).await,
@@ -51,8 +54,11 @@ async fn run(config: Config) -> anyhow::Result<()> {
 /// What a person who just started the server wants to know.
 fn say_where(running: &Running) {
     let config = &running.app.config;
-    let host = if turn::is_local_only(running.addr.ip()) { "localhost".into() } else { running.addr.ip().to_string() };
-    println!("Holdfast is ready:  http://{host}:{}", running.addr.port());
+    let url = url_of(running.addr);
+    match running.app.client.missing() {
+        None => println!("Holdfast is ready:  {url}"),
+        Some(why) => println!("Holdfast runs, but is not ready: {why} (HOLDFAST_SITE_DIR). At {url}"),
+    }
     let data = std::fs::canonicalize(&config.data_dir).unwrap_or_else(|_| config.data_dir.clone());
     println!("  data in           {}", data.display());
     let backends = &running.app.backends;
@@ -75,5 +81,27 @@ fn say_where(running: &Running) {
     }
     println!("  external relay    {}", if running.app.relay.has_external() { "on" } else { "off" });
     println!("  admin             {}", if config.admin_token.is_empty() { "off" } else { "/admin" });
-    println!("  API               http://{host}:{}/api/v1/docs", running.addr.port());
+    println!("  API               {url}/api/v1/docs");
+}
+
+/// The address a browser on this computer opens.
+fn url_of(addr: SocketAddr) -> String {
+    if turn::is_local_only(addr.ip()) { format!("http://localhost:{}", addr.port()) } else { format!("http://{addr}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_browser_can_open_what_is_printed() {
+        for (addr, url) in [
+            ("127.0.0.1:3000", "http://localhost:3000"),
+            ("192.0.2.7:3000", "http://192.0.2.7:3000"),
+            ("[fd00:db8::5]:18502", "http://[fd00:db8::5]:18502"),
+            ("[::]:3000", "http://localhost:3000"),
+        ] {
+            assert_eq!(url_of(addr.parse().expect("an address")), url);
+        }
+    }
 }

@@ -38,7 +38,10 @@ fn describe() {
     describe_gauge!("holdfast_dead_letters", "Entries laid aside");
     describe_gauge!("holdfast_sockets", "Open sockets on this node");
     describe_gauge!("holdfast_rooms", "Rooms in memory on this node");
-    describe_gauge!("holdfast_seats", "Seats of those rooms");
+    describe_gauge!(
+        "holdfast_seats",
+        "Seats of those rooms whose people are on this node: over all nodes each counts once"
+    );
     describe_gauge!("holdfast_nodes", "Nodes heard of lately, with this one");
     describe_gauge!(
         "holdfast_breaker_open",
@@ -71,8 +74,7 @@ fn describe() {
 
 /// `GET /metrics`, from this computer or with the admin token.
 pub async fn show(State(app): State<App>, ConnectInfo(peer): ConnectInfo<SocketAddr>, headers: HeaderMap) -> Response {
-    let forwarded = headers.contains_key("x-forwarded-for") || headers.contains_key("forwarded");
-    if !(peer.ip().is_loopback() && !forwarded) && !crate::api::admin::is_admin(&app, &headers) {
+    if !crate::visit::is_from_here(&app, peer, &headers) && !crate::api::admin::is_admin(&app, &headers) {
         return StatusCode::NOT_FOUND.into_response();
     }
     if let Ok(stats) = app.backends.queue.stats().await {

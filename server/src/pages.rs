@@ -5,6 +5,7 @@ use crate::api::problem::Problem;
 use crate::codes::{mended, room_in};
 use crate::config::Config;
 use crate::state::App;
+use crate::visit;
 use ::app::address::{Address, Page, encode};
 use axum::Form;
 use axum::extract::rejection::FormRejection;
@@ -12,6 +13,7 @@ use axum::extract::{ConnectInfo, Query, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
+use holdfast::session::Opener;
 use leptos::config::{Env, LeptosOptions};
 use leptos::nonce::use_nonce;
 use leptos::prelude::use_context;
@@ -27,11 +29,11 @@ const CODE_CHARS: usize = 400;
 pub fn options(config: &Config, addr: SocketAddr) -> LeptosOptions {
     // Rendering spawns its futures here; a second start in one process finds it set already.
     let _ = any_spawner::Executor::init_tokio();
-    let hashed = std::env::var("LEPTOS_HASH_FILES").map_or_else(
-        |_| std::env::current_exe().is_ok_and(|path| path.with_file_name("hash.txt").exists()),
+    let hashed = std::env::var("LEPTOS_HASH_FILES").ok().filter(|text| !text.is_empty()).map_or_else(
+        || std::env::current_exe().is_ok_and(|path| path.with_file_name("hash.txt").exists()),
         |text| text == "true",
     );
-    let watched = std::env::var_os("LEPTOS_WATCH").is_some();
+    let watched = is_watched();
     LeptosOptions::builder()
         .output_name("holdfast")
         .site_root(config.site_dir.display().to_string())
@@ -42,11 +44,15 @@ pub fn options(config: &Config, addr: SocketAddr) -> LeptosOptions {
         .build()
 }
 
+/// Whether `cargo leptos watch` runs this server.
+fn is_watched() -> bool {
+    std::env::var_os("LEPTOS_WATCH").is_some_and(|value| !value.is_empty())
+}
+
 /// What a page may load and do. `script` names what may run.
 fn policy(script: &str) -> String {
     // `cargo leptos watch` reloads the page over a socket of its own.
-    let reload =
-        if std::env::var_os("LEPTOS_WATCH").is_some() { " ws://127.0.0.1:3001 ws://localhost:3001" } else { "" };
+    let reload = if is_watched() { " ws://127.0.0.1:3001 ws://localhost:3001" } else { "" };
     format!(
         "default-src 'none'; script-src {script}; style-src 'self'; img-src 'self' data:; font-src 'self'; \
          media-src 'self' blob:; connect-src 'self'{reload}; manifest-src 'self'; form-action 'self'; base-uri 'none'; \
@@ -73,6 +79,8 @@ pub async fn security_headers(request: Request, next: Next) -> Response {
     {
         headers.insert(header::CONTENT_SECURITY_POLICY, value);
     }
+    // What has an answer of its own says how long it is good; the rest is for whoever asked, and now.
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     for (name, value) in [
         ("cross-origin-opener-policy", "same-origin"),
         ("cross-origin-resource-policy", "same-origin"),
@@ -90,18 +98,30 @@ pub async fn security_headers(request: Request, next: Next) -> Response {
     response
 }
 
-/// Renders the page of a request's path.
+/// Renders the page of a request's path. No other site lets somebody go straight into a call.
 pub async fn show(State(app): State<App>, request: Request) -> Response {
     let uri = request.uri();
     if let Some(path) = mended(uri.path()) {
         let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
         return Redirect::to(&format!("{path}{query}")).into_response();
     }
+    let opener = visit::opener(&app, request.headers());
     let address = Address::read(uri.path(), uri.query().unwrap_or_default());
+    let asks = |name| address.query.get(name).is_some();
+    if opener == Opener::Foreign {
+        match address.page {
+            Page::Room(_) if asks("join") => {
+                let lobby = visit::without_join(uri.path(), uri.query().unwrap_or_default());
+                return Redirect::to(&lobby).into_response();
+            }
+            Page::Check if !asks("wait") => return Redirect::to("/check?wait=1").into_response(),
+            Page::Home | Page::Room(_) | Page::Check | Page::NotFound => {}
+        }
+    }
     let status = if address.page == Page::NotFound { StatusCode::NOT_FOUND } else { StatusCode::OK };
     let options = app.leptos.clone();
     let render = leptos_axum::render_app_async_with_context(page_context, move || {
-        ::app::shell(options.clone(), address.clone())
+        ::app::shell(options.clone(), address.clone(), opener)
     });
     let mut response = render(request).await;
     *response.status_mut() = status;

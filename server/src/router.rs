@@ -4,7 +4,7 @@ use crate::api::{self, problem::Problem};
 use crate::files::{Shelf, from_memory};
 use crate::pages::{self, security_headers};
 use crate::state::App;
-use crate::{admin_page, health, metrics, socket};
+use crate::{admin_page, health, metrics, socket, visit};
 use axum::Router;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{from_fn, from_fn_with_state, map_response};
@@ -34,12 +34,13 @@ pub fn router(app: &App) -> Router {
         .precompressed_br()
         .precompressed_gzip()
         .fallback(get(pages::show).with_state(app.clone()));
-    let files = Router::new().fallback_service(files).layer(kept());
+    let files = Router::new().fallback_service(files).layer(kept()).layer(map_response(file_headers));
     Router::new()
         .route("/new", post(pages::start_call))
         .route("/join", get(pages::join_call))
         .route("/admin", get(admin_page::show).post(admin_page::log_in))
         .route("/admin/dead", post(admin_page::act))
+        .route("/admin/out", post(admin_page::log_out))
         .nest("/api/v1", api::router(app))
         .route("/", get(pages::show))
         .route("/check", get(pages::show))
@@ -48,13 +49,25 @@ pub fn router(app: &App) -> Router {
         .fallback_service(files)
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, ANSWER_WITHIN))
         .layer(RequestBodyLimitLayer::new(BODY_BYTES))
+        .layer(from_fn_with_state(app.clone(), visit::refuse_cross_site))
+        .layer(from_fn_with_state(app.clone(), visit::refuse_other_names))
         .route("/healthz", get(health::live))
         .route("/readyz", get(health::ready))
+        .route("/trafficz", get(health::traffic))
         .route("/metrics", get(metrics::show))
         .route("/ws", any(socket::upgrade))
         .layer(CatchPanicLayer::custom(|_| Problem::Internal.into_response()))
         .layer(from_fn(security_headers))
         .with_state(app.clone())
+}
+
+/// Icons and the like: small, and the same for everybody.
+async fn file_headers(mut response: Response) -> Response {
+    if response.status().is_success() {
+        let kept = HeaderValue::from_static("public, max-age=3600");
+        response.headers_mut().entry(header::CACHE_CONTROL).or_insert(kept);
+    }
+    response
 }
 
 /// Hashed names never change what they hold; the encoding of an answer depends on what was asked for.

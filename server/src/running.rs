@@ -1,8 +1,11 @@
 //! Puts the parts together: from a configuration to a server that listens.
 
+use crate::admin_session::AdminSessions;
 use crate::archive::Archive;
 use crate::backends::{Backends, Registered};
+use crate::client_files::ClientFiles;
 use crate::config::Config;
+use crate::health::Asked;
 use crate::queue::{Queue, worker};
 use crate::redis::bus::{Bus, Load};
 use crate::rooms::{Parts, Rooms};
@@ -10,7 +13,8 @@ use crate::state::{App, Shared};
 use crate::throttle::Throttle;
 use crate::tokens::Secret;
 use crate::turn::Relay;
-use crate::{metrics, pages, router, serve, sweep};
+use crate::visit::Told;
+use crate::{metrics, pages, private, room_tag, router, serve, sweep};
 use anyhow::Context;
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
@@ -65,7 +69,7 @@ impl Running {
     pub async fn start(config: Config) -> anyhow::Result<Self> {
         config.validate().map_err(|text| anyhow::anyhow!(text))?;
         let dir = &config.data_dir;
-        std::fs::create_dir_all(dir).with_context(|| format!("HOLDFAST_DATA_DIR {}", dir.display()))?;
+        private::folder(dir).with_context(|| format!("HOLDFAST_DATA_DIR {}", dir.display()))?;
         let end = CancellationToken::new();
         let backends = Backends::open(&config, &end).await?;
         Self::start_with(config, backends, end).await
@@ -78,6 +82,8 @@ impl Running {
     pub async fn start_with(config: Config, backends: Backends, end: CancellationToken) -> anyhow::Result<Self> {
         let metrics = metrics::start();
         let secret = Secret::load(&config.secret, &config.data_dir).context("the server's secret")?;
+        let secret = secret.after(&config.secret_old);
+        room_tag::start(&secret);
         let (stop, helpers) = (CancellationToken::new(), TaskTracker::new());
         let relay = Arc::new(Relay::start(&config, &secret, stop.clone(), &helpers).await?);
         let listener = serve::listen(config.addr).with_context(|| format!("HOLDFAST_ADDR {}", config.addr))?;
@@ -91,8 +97,17 @@ impl Running {
             relay: Arc::clone(&relay),
             seat_ms,
         });
+        let leptos = pages::options(&config, addr);
+        let client = ClientFiles::new(&leptos);
+        if let Some(why) = client.missing() {
+            tracing::error!("{why}: set HOLDFAST_SITE_DIR. Pages are shown, and nothing on them works");
+        }
         let app = App(Arc::new(Shared {
-            leptos: pages::options(&config, addr),
+            leptos,
+            client,
+            admins: AdminSessions::new(backends.redis.clone()),
+            asked: Asked::default(),
+            told: Told::default(),
             throttle: Throttle::new(&config, serve::raise_open_files()),
             rooms: rooms.clone(),
             backends: backends.clone(),

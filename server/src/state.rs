@@ -1,12 +1,16 @@
 //! What every handler shares.
 
+use crate::admin_session::AdminSessions;
 use crate::backends::Backends;
+use crate::client_files::ClientFiles;
 use crate::config::Config;
+use crate::health::Asked;
 use crate::redis::bus::Bus;
 use crate::rooms::Rooms;
 use crate::throttle::Throttle;
 use crate::tokens::Secret;
 use crate::turn::Relay;
+use crate::visit::Told;
 use leptos::config::LeptosOptions;
 use rand::Rng;
 use std::ops::Deref;
@@ -20,6 +24,8 @@ pub struct Shared {
     pub config: Config,
     /// How the client was built.
     pub leptos: LeptosOptions,
+    /// Where its files should be.
+    pub client: ClientFiles,
     /// Rooms in memory.
     pub rooms: Rooms,
     /// Log, queue and archive.
@@ -32,6 +38,12 @@ pub struct Shared {
     pub secret: Secret,
     /// The relay.
     pub relay: Arc<Relay>,
+    /// Who looks at the operator's page.
+    pub admins: AdminSessions,
+    /// What the stores said of themselves lately.
+    pub asked: Asked,
+    /// What was said to the operator lately.
+    pub told: Told,
     /// Limits an address.
     pub throttle: Throttle,
     /// Open sockets.

@@ -1,11 +1,12 @@
 //! The redb file behind the embedded log, queue and archive: one writer thread, group commit, reopened after a failure.
 
 use crate::log::LogError;
+use crate::private;
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use redb::{Database, Durability, WriteTransaction};
+use redb::{Database, Durability, TableDefinition, WriteTransaction};
 use std::path::Path;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
@@ -19,6 +20,10 @@ const HANDOVER_STEP: Duration = Duration::from_millis(20);
 /// Memory for cached pages, in bytes.
 const CACHE_BYTES: usize = 8 << 20;
 
+/// What is written to see whether anything can be: more than an entry, because holes of its size are left on a full disk.
+const PROBE: TableDefinition<'_, (), &[u8]> = TableDefinition::new("probe");
+const PROBE_BYTES: usize = 256 * 1024;
+
 /// What runs once the commit that makes it true is on disk.
 type After = Box<dyn FnOnce() + Send>;
 type Work = Box<dyn FnOnce(&WriteTransaction) -> Result<After, redb::Error> + Send>;
@@ -30,6 +35,8 @@ type Shared = Arc<RwLock<Option<Database>>>;
 #[derive(Clone)]
 pub struct Store {
     db: Shared,
+    /// Why the last write failed, if it did.
+    failed: Arc<Mutex<Option<String>>>,
     jobs: mpsc::Sender<Work>,
 }
 
@@ -50,12 +57,27 @@ impl Store {
         tx.commit()?;
         let (jobs, waiting) = mpsc::channel(JOBS_WAITING);
         let db: Shared = Arc::new(RwLock::new(Some(db)));
-        let shared = Arc::clone(&db);
+        let (shared, failed) = (Arc::clone(&db), Arc::default());
+        let last = Arc::clone(&failed);
         std::thread::Builder::new()
             .name("store-writer".into())
-            .spawn(move || write_jobs(&path, &shared, waiting))
+            .spawn(move || write_jobs(&path, &shared, waiting, &last))
             .map_err(|error| redb::Error::Io(std::io::Error::other(error)))?;
-        Ok(Self { db, jobs })
+        Ok(Self { db, failed, jobs })
+    }
+
+    /// Whether it can be written, and why not. After a failure it is tried, so that one hears of the end of it.
+    ///
+    /// # Errors
+    /// Why not.
+    pub async fn check(&self) -> Result<(), String> {
+        let failed = || self.failed.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if failed().is_some() {
+            let page = vec![0_u8; PROBE_BYTES];
+            let tried = self.write(move |tx| Ok(tx.open_table(PROBE)?.insert((), page.as_slice())?.is_some()));
+            let _ = tried.await; // What became of it stands beside the other writes.
+        }
+        failed().map_or(Ok(()), Err)
     }
 
     /// Reads, on a thread that may block.
@@ -102,7 +124,7 @@ impl Store {
 }
 
 /// The writer: takes what waits, writes it in one transaction, and answers once it is on disk.
-fn write_jobs(path: &Path, db: &Shared, mut waiting: mpsc::Receiver<Work>) {
+fn write_jobs(path: &Path, db: &Shared, mut waiting: mpsc::Receiver<Work>, failed: &Mutex<Option<String>>) {
     let mut jobs = Vec::new();
     while let Some(first) = waiting.blocking_recv() {
         jobs.push(first);
@@ -115,6 +137,7 @@ fn write_jobs(path: &Path, db: &Shared, mut waiting: mpsc::Receiver<Work>) {
             Some(db) => commit(db, &mut jobs),
             None => Err(redb::Error::DatabaseClosed),
         };
+        *failed.lock().unwrap_or_else(PoisonError::into_inner) = committed.as_ref().err().map(ToString::to_string);
         match committed {
             Ok(done) => done.into_iter().for_each(|after| after()),
             Err(error) => {
@@ -136,6 +159,7 @@ fn commit(db: &Database, jobs: &mut Vec<Work>) -> Result<Vec<After>, redb::Error
 }
 
 fn open_file(path: &Path) -> Result<Database, redb::Error> {
+    private::file(path).map_err(redb::Error::Io)?;
     Ok(Database::builder().set_cache_size(CACHE_BYTES).create(path)?)
 }
 
@@ -159,7 +183,7 @@ fn reopen(path: &Path, db: &Shared) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use redb::{ReadableDatabase, TableDefinition};
+    use redb::ReadableDatabase;
 
     const NUMBERS: TableDefinition<'_, u64, u64> = TableDefinition::new("numbers");
 
@@ -171,6 +195,13 @@ mod tests {
         assert_eq!(put(1).await, Ok(false));
         let failed = store.write::<()>(|_| Err(redb::Error::Corrupted("as if the disk failed".into()))).await;
         assert_eq!(failed, Err(LogError::Away));
+        // The answer may come a moment before the reason.
+        while store.failed.lock().expect("no panic").is_none() {
+            tokio::task::yield_now().await;
+        }
+        let why = store.failed.lock().expect("no panic").clone();
+        assert!(why.is_some_and(|why| why.contains("as if the disk failed")));
+        assert_eq!(store.check().await, Ok(()), "it is tried, and works");
         assert_eq!(put(2).await, Ok(false), "the next write finds an open file");
         let count =
             store.read(|db| Ok(redb::ReadableTableMetadata::len(&db.begin_read()?.open_table(NUMBERS)?)?)).await;

@@ -190,7 +190,7 @@ async fn the_api_describes_itself_and_readiness_names_each_part() {
     let ready = json(reqwest::get(server.url("/readyz")).await.expect("an answer")).await;
     let parts: Vec<&str> =
         ready["parts"].as_array().expect("a list").iter().filter_map(|part| part["name"].as_str()).collect();
-    assert_eq!(parts, ["log", "archive", "one_archive", "breakers", "relay", "rooms", "accepting"]);
+    assert_eq!(parts, ["log", "archive", "breakers", "relay", "rooms", "one_archive", "client", "accepting"]);
     assert_eq!(ready["ready"], true);
 }
 

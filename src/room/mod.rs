@@ -165,6 +165,12 @@ impl Room {
         id.minted_at().as_unix() >= self.epoch.number()
     }
 
+    /// How many of the seats have, or had last, their socket on this node: each seat counts on one node.
+    #[must_use]
+    pub fn seats_of_node(&self) -> usize {
+        self.members.values().filter(|member| !matches!(member.link, Link::Elsewhere { .. })).count()
+    }
+
     /// How many seats are taken.
     #[must_use]
     pub fn seats(&self) -> usize {
@@ -319,7 +325,11 @@ impl Room {
                 // Whether it is in the log after all nobody knows; if it is, the fold finds an orphan.
                 AppendOutcome::IdTaken | AppendOutcome::Busy | AppendOutcome::Away | AppendOutcome::Moved => {
                     self.orphan(conn);
-                    self.close(conn, CloseCode::Later)
+                    let away = matches!(outcome, AppendOutcome::Away);
+                    // Whoever waits at the door hears why.
+                    let mut effects = Vec::from_iter(away.then(|| refuse(conn, Refusal::LogAway, None)));
+                    effects.extend(self.close(conn, CloseCode::Later));
+                    effects
                 }
             },
             Ticket::Rejoined { .. } => vec![], // The fold ends it; without one it is tried again.

@@ -45,6 +45,37 @@ pub struct Unsent {
     pub at: Millis,
 }
 
+/// Who brought this page up, as the server saw it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Opener {
+    /// The person, or a page of ours.
+    #[default]
+    Own,
+    /// The browser does not say.
+    Unknown,
+    /// Another site.
+    Foreign,
+}
+
+impl Opener {
+    /// Its stable name, which the page carries.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Own => "own",
+            Self::Unknown => "unknown",
+            Self::Foreign => "foreign",
+        }
+    }
+
+    /// Reads that name. What is none may be another site's doing.
+    #[must_use]
+    pub fn read(name: &str) -> Self {
+        let all = [Self::Own, Self::Unknown];
+        all.into_iter().find(|one| one.as_str() == name).unwrap_or(Self::Foreign)
+    }
+}
+
 /// What the page finds when it enters a room.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Entrance {
@@ -52,6 +83,10 @@ pub struct Entrance {
     pub name: String,
     /// The link asks to go straight in.
     pub join: bool,
+    /// Who brought this page up: no other site starts a device or joins for the person.
+    pub opener: Opener,
+    /// The person reloaded the page or went back to it. Browsers repeat then what they said of the first time.
+    pub returned: bool,
     /// This tab had a seat in this room.
     pub keepsake: Option<Keepsake>,
     /// Messages that pages which are gone had written here and could not send, oldest first.

@@ -101,6 +101,9 @@ impl Session {
         }
         let first = self.phase != Phase::InCall;
         self.phase = Phase::InCall;
+        if !welcome.resumed {
+            self.chat.store_is_back(); // The new seat is on disk.
+        }
         self.server_ahead_ms = welcome.now.as_unix().cast_signed().wrapping_sub(now.as_unix().cast_signed());
         (self.lobby, self.seat_by) = (None, None);
         if self.inbox.last() == 0 || welcome.head.epoch != self.log.epoch {

@@ -16,13 +16,15 @@ struct Input {
     wanted: bool,
     running: bool,
     starting: bool,
+    /// Not started before the person does something.
+    held: bool,
     problem: Option<MediaProblem>,
     device: Option<String>,
 }
 
 impl Default for Input {
     fn default() -> Self {
-        Self { wanted: true, running: false, starting: false, problem: None, device: None }
+        Self { wanted: true, running: false, starting: false, held: false, problem: None, device: None }
     }
 }
 
@@ -33,6 +35,7 @@ impl Input {
             (true, true, Some(MediaProblem::Interrupted)) => DeviceState::Failed(MediaProblem::Interrupted),
             (true, true, _) => DeviceState::On,
             (true, false, Some(problem)) => DeviceState::Failed(problem),
+            (true, false, None) if self.held => DeviceState::Held,
             (true, false, None) => DeviceState::Starting,
         }
     }
@@ -93,6 +96,18 @@ impl Media {
         }
     }
 
+    /// Starts nothing before the person does something.
+    pub(super) const fn hold(&mut self) {
+        (self.microphone.held, self.camera.held) = (true, true);
+    }
+
+    /// The person did something; whether that was waited for.
+    pub(super) const fn free(&mut self) -> bool {
+        let held = self.microphone.held || self.camera.held;
+        (self.microphone.held, self.camera.held) = (false, false);
+        held
+    }
+
     /// Starts what is wanted and does not run, with one question to the person for both.
     pub(super) fn start(&mut self) -> Vec<Effect> {
         if self.barred.is_some() {
@@ -100,7 +115,7 @@ impl Media {
         }
         let mut capture = Capture::default();
         for (input, slot) in [(&mut self.microphone, &mut capture.audio), (&mut self.camera, &mut capture.video)] {
-            if input.wanted && !input.running && !input.starting {
+            if input.wanted && !input.running && !input.starting && !input.held {
                 input.starting = true;
                 *slot = Some(input.device.clone());
             }
@@ -141,7 +156,7 @@ impl Media {
             return vec![];
         }
         let input = self.input(kind);
-        (input.running, input.starting, input.problem) = (false, true, None);
+        (input.running, input.starting, input.held, input.problem) = (false, true, false, None);
         let device = Some(input.device.clone());
         let capture = match kind {
             MediaKind::Audio => Capture { audio: device, video: None },
@@ -291,7 +306,7 @@ impl Session {
     pub(super) fn toggle_microphone(&mut self) -> Vec<Effect> {
         let before = self.media.state();
         let input = &mut self.media.microphone;
-        input.wanted = !input.wanted || (input.problem.is_some() && !input.running);
+        input.wanted = !input.wanted || input.held || (input.problem.is_some() && !input.running);
         let mut effects = match (input.wanted, input.running) {
             (true, true) if self.media.paused => vec![],
             (true, true) => vec![Effect::Unmute],
@@ -307,7 +322,7 @@ impl Session {
     pub(super) fn toggle_camera(&mut self) -> Vec<Effect> {
         let before = self.media.state();
         let input = &mut self.media.camera;
-        input.wanted = !input.wanted || (input.problem.is_some() && !input.running);
+        input.wanted = !input.wanted || input.held || (input.problem.is_some() && !input.running);
         let mut effects = if input.wanted {
             self.media.restart(MediaKind::Video)
         } else {

@@ -22,7 +22,9 @@ mod stay;
 
 pub use debug::Fault;
 pub use effect::{Capture, Effect};
-pub use event::{ChannelEvent, Entrance, Event, Intent, Keepsake, MediaEvent, NetEvent, SocketEvent, Tried, Unsent};
+pub use event::{
+    ChannelEvent, Entrance, Event, Intent, Keepsake, MediaEvent, NetEvent, Opener, SocketEvent, Tried, Unsent,
+};
 pub use keys::{Key, SHORTCUTS, shortcut};
 
 use crate::id::{Offset, PeerId, RoomId};

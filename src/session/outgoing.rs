@@ -245,9 +245,13 @@ impl Session {
                 }
                 vec![]
             }
+            (Refusal::LogAway, None) => {
+                self.chat.store_away = true; // Said to whoever wants a seat; the socket is closed then.
+                vec![]
+            }
             (Refusal::HistoryAway, _) => self.history_refused(now),
             (Refusal::NoSeat | Refusal::Seated | Refusal::ShowsAddress, _)
-            | (Refusal::LogAway | Refusal::Busy | Refusal::TooFast | Refusal::IdTaken | Refusal::BadId, None) => vec![],
+            | (Refusal::Busy | Refusal::TooFast | Refusal::IdTaken | Refusal::BadId, None) => vec![],
         }
     }
 

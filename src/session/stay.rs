@@ -2,7 +2,7 @@
 
 use super::debug::Debug as DebugLog;
 use super::names::problem;
-use super::{Effect, Entrance, Session};
+use super::{Effect, Entrance, Opener, Session};
 use crate::id::{Offset, RoomId};
 use crate::inbox::Inbox;
 use crate::link::{LinkEvent, LinkState};
@@ -21,6 +21,10 @@ impl Session {
         if self.plain {
             self.link.be_plain();
         }
+        // Whoever comes back to their seat said yes before; a link of another site to it is not coming back.
+        let back = entrance.returned && entrance.keepsake.is_some();
+        let may_join = entrance.opener != Opener::Foreign || back;
+        let mut held = entrance.opener != Opener::Own && !back;
         let mut effects = vec![];
         let mut join = false;
         if let Some(kept) = entrance.keepsake {
@@ -30,12 +34,12 @@ impl Session {
             self.kept_token = Some(kept.token);
             (self.claim, self.read) = (kept.claim, kept.read);
             (self.audio_only, self.keys_off) = (kept.audio_only, kept.keys_off);
-            join = true;
+            join = may_join;
         } else if self.hasty.is_none() && !self.name.is_empty() {
             match Name::new(&self.name) {
                 Ok(name) => {
                     self.name = name.into();
-                    join = entrance.join;
+                    join = entrance.join && may_join;
                     // A name that came with the link is the name of next time, too.
                     effects.extend(join.then(|| Effect::SaveName(self.name.clone())));
                 }
@@ -45,9 +49,15 @@ impl Session {
         if let Some(name) = self.hasty.take() {
             self.name = name.into();
             effects.push(Effect::SaveName(self.name.clone()));
-            join = true;
+            (join, held) = (true, false);
+        }
+        if held {
+            self.media.hold();
         }
         self.phase = if join { Phase::Joining } else { Phase::Lobby };
+        if join && held {
+            effects.extend(self.notify(now, "Microphone and camera are off until you switch them on."));
+        }
         effects.extend(self.media.start());
         effects.extend(self.link(now, LinkEvent::Start));
         effects
@@ -69,7 +79,7 @@ impl Session {
         let again = matches!(self.phase, Phase::Left | Phase::Ended(_));
         self.phase = Phase::Joining;
         let mut effects = vec![Effect::SaveName(self.name.clone())];
-        if again {
+        if self.media.free() || again {
             effects.extend(self.media.start());
         }
         match self.link.state() {

@@ -65,6 +65,8 @@ pub enum DeviceState {
     Starting,
     /// Running.
     On,
+    /// Wanted, and not started before the person does something: it was not they who opened the page.
+    Held,
     /// Switched off by the person.
     Off,
     /// Wanted, and not to be had.
@@ -78,8 +80,8 @@ impl DeviceState {
         match (self, kind) {
             (Self::On, MediaKind::Audio) => "Microphone on.",
             (Self::On, MediaKind::Video) => "Camera on.",
-            (Self::Off, MediaKind::Audio) => "Microphone off.",
-            (Self::Off, MediaKind::Video) => "Camera off.",
+            (Self::Off | Self::Held, MediaKind::Audio) => "Microphone off.",
+            (Self::Off | Self::Held, MediaKind::Video) => "Camera off.",
             (Self::Starting, MediaKind::Audio) => "Starting the microphone.",
             (Self::Starting, MediaKind::Video) => "Starting the camera.",
             (Self::Failed(problem), _) => problem.advice(kind),

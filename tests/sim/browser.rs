@@ -4,7 +4,7 @@ use crate::fake_pc::FakePc;
 use crate::world::Due;
 use crate::world::World;
 use holdfast::peer::RtcEvent;
-use holdfast::session::{Effect, Entrance, Event, MediaEvent};
+use holdfast::session::{Effect, Entrance, Event, MediaEvent, Opener};
 use holdfast::view::MediaKind;
 use holdfast::wire::Candidate;
 use holdfast::{PcEpoch, PeerId};
@@ -17,7 +17,17 @@ impl World {
                 // As the real one: in the order of writing, whichever write was done first.
                 let mut unsent = self.clients[client].disk.clone();
                 unsent.sort_by_key(|one| self.clients[client].order.iter().position(|id| *id == one.id));
-                let entrance = Entrance { name, join, keepsake, unsent, debug: true, plain: false, barred: None };
+                let entrance = Entrance {
+                    name,
+                    join,
+                    opener: Opener::Own,
+                    returned: false,
+                    keepsake,
+                    unsent,
+                    debug: true,
+                    plain: false,
+                    barred: None,
+                };
                 self.later(client, 1, Event::Entered(room, entrance));
             }
             Effect::KeepChat(_, unsent) => {

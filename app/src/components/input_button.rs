@@ -35,7 +35,7 @@ pub(crate) fn InputButton(kind: MediaKind) -> impl IntoView {
         <button
             type="button"
             class="control"
-            class:off=move || state() == DeviceState::Off
+            class:off=move || matches!(state(), DeviceState::Off | DeviceState::Held)
             class:failed=move || matches!(state(), DeviceState::Failed(_))
             aria-label=label
             aria-keyshortcuts=shortcut

@@ -22,7 +22,9 @@ pub(crate) fn Lobby(room: RoomId, name: String) -> impl IntoView {
     let full = call.memo(|view| view.lobby.as_ref().is_some_and(|lobby| lobby.full));
     let link = call.part(|view| view.link);
     let who = call.part(|view| view.lobby.as_ref().map(LobbyView::summary));
+    let store_away = call.part(|view| view.store_away);
     let who = move || match (link(), who()) {
+        (LinkView::Offline { .. }, _) if store_away() => "The server cannot store anything now. Trying again…".into(),
         (LinkView::Offline { .. }, _) => "The server does not answer. Trying again…".into(),
         (LinkView::Connecting | LinkView::Online, Some(text)) => text,
         (LinkView::Connecting | LinkView::Online, None) => format!("Room {code}"),
@@ -110,6 +112,7 @@ fn Preview() -> impl IntoView {
     let words = move || match camera() {
         DeviceState::On => "",
         DeviceState::Starting => "Starting your camera…",
+        DeviceState::Held => "Your camera starts when you join.",
         DeviceState::Off => "Your camera is off.",
         DeviceState::Failed(problem) => problem.advice(MediaKind::Video),
     };
@@ -135,6 +138,7 @@ fn MicrophoneCheck() -> impl IntoView {
     let words = move || match microphone() {
         DeviceState::On => "Say something: the bar moves when we hear you.",
         DeviceState::Starting => "Starting your microphone…",
+        DeviceState::Held => "Your microphone starts when you join.",
         DeviceState::Off => "Your microphone is off.",
         DeviceState::Failed(problem) => problem.advice(MediaKind::Audio),
     };

@@ -75,6 +75,9 @@ fn Figures(view: AdminView) -> impl IntoView {
     view! {
         <h1>"Operation"</h1>
         <p class="admin-now">"As of "{now}", looked at every 3 seconds"</p>
+        <form method="post" action="/admin/out">
+            <button class="button plain" type="submit">"Log out"</button>
+        </form>
         <section aria-label="Stores" class="admin-cards">
             {stores
                 .into_iter()

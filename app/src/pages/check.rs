@@ -7,9 +7,16 @@ use leptos::prelude::*;
 
 /// `/check`.
 #[component]
-pub(crate) fn CheckPage() -> impl IntoView {
+pub(crate) fn CheckPage(
+    /// Another site led here: devices start after a click.
+    waits: bool,
+) -> impl IntoView {
     let call = use_call();
-    Effect::new(move |_| call.send(Intent::Check));
+    Effect::new(move |_| {
+        if !waits {
+            call.send(Intent::Check);
+        }
+    });
     let rows = call.memo(|view| view.check.rows.clone());
     let found = move || {
         let rows = rows.get().into_iter();
@@ -25,6 +32,7 @@ pub(crate) fn CheckPage() -> impl IntoView {
     };
     let verdict = call.memo(|view| view.check.verdict());
     let words = move || match verdict.get() {
+        "" if waits => "Camera, microphone and network are tried once you press 'Check'.",
         "" => "Looking at your network and devices. Allow camera and microphone if the browser asks.",
         verdict => verdict,
     };
@@ -39,7 +47,7 @@ pub(crate) fn CheckPage() -> impl IntoView {
                 <ul>
                     {found}
                 </ul>
-                <a class="button plain" href="/check">"Check again"</a>
+                <a class="button plain" href="/check">{if waits { "Check" } else { "Check again" }}</a>
             </main>
         </div>
     }

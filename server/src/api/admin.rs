@@ -21,7 +21,7 @@ pub struct Overview {
     pub nodes: Vec<NodeBody>,
     /// The rooms in memory of the node that answers.
     pub rooms: Vec<String>,
-    /// Seats in those rooms.
+    /// Seats in those rooms whose people are on the node that answers.
     pub seats: u64,
     /// The queue to the archive.
     pub queue: QueueBody,
@@ -42,7 +42,7 @@ pub struct NodeBody {
     pub sockets: u64,
     /// Rooms in its memory.
     pub rooms: u64,
-    /// Seats of those rooms. One that several nodes know counts on each of them.
+    /// Seats of those rooms whose people are on this node: over all nodes each counts once.
     pub seats: u64,
     /// Whether it is the one that answers.
     pub me: bool,
@@ -96,6 +96,8 @@ pub struct DeadBody {
 pub struct AdminRoomBody {
     /// Its code.
     pub room: String,
+    /// What the log calls it.
+    pub log_tag: String,
     /// What people call it.
     pub name: Option<String>,
     /// When it was created.
@@ -293,6 +295,7 @@ pub async fn rooms(
     let after = after.map(|text| text.parse::<RoomId>().map_err(|_| Problem::BadRoom)).transpose()?;
     let found = app.backends.archive.rooms(after, PAGE).await.map_err(|_| Problem::StoreAway)?;
     let body = |record: crate::archive::RoomRecord| AdminRoomBody {
+        log_tag: app.secret.room_tag(&record.room),
         room: record.room.into(),
         name: record.name.map(String::from),
         created_ms: record.created.as_unix(),
@@ -326,7 +329,7 @@ pub async fn set_room(
 pub async fn delete_room(State(app): State<App>, Path(room): Path<String>) -> Result<StatusCode, Problem> {
     let room: RoomId = room.parse().map_err(|_| Problem::BadRoom)?;
     deletion::delete_room(&app.backends, &room).await.map_err(|_| Problem::StoreAway)?;
-    tracing::info!(%room, "deleted by the operator");
+    tracing::info!(room = crate::room_tag::tag(&room), "deleted by the operator");
     Ok(StatusCode::NO_CONTENT)
 }
 

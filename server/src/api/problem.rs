@@ -11,6 +11,10 @@ use utoipa::ToSchema;
 pub enum Problem {
     /// The origin is not on the allow-list.
     OriginRefused,
+    /// The server is called by a name it does not answer to.
+    HostRefused,
+    /// A page of another site asks for a change.
+    CrossSite,
     /// `/ws` was not asked to upgrade.
     NotWebSocket,
     /// The client does not offer our subprotocol.
@@ -61,6 +65,10 @@ impl Problem {
     const fn parts(self) -> (StatusCode, &'static str, &'static str) {
         match self {
             Self::OriginRefused => (StatusCode::FORBIDDEN, "origin_refused", "This page may not connect here."),
+            Self::HostRefused => {
+                (StatusCode::MISDIRECTED_REQUEST, "host_refused", "This server does not answer to this name.")
+            }
+            Self::CrossSite => (StatusCode::FORBIDDEN, "cross_site", "Pages of other sites may change nothing here."),
             Self::NotWebSocket => {
                 (StatusCode::UPGRADE_REQUIRED, "not_websocket", "This address speaks WebSocket only.")
             }

@@ -124,7 +124,7 @@ pub async fn new_room(app: &App, hide: bool) -> Result<RoomId, Problem> {
         // Without an archive to ask, a code is taken on trust: two alike are made once in 10^14 times. The room's first
         // entry creates it there later.
         if app.backends.archive.create(&room, clock::now()).await.unwrap_or(true) {
-            tracing::info!(%room, "created");
+            tracing::info!(room = crate::room_tag::tag(&room), "created");
             return Ok(room);
         }
     }

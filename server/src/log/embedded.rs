@@ -235,7 +235,7 @@ fn append_entry(
 ) -> Result<Result<Offset, LogError>, redb::Error> {
     let mut state = ensure_room(tx, room, seen.epoch)?;
     if seen > state.head() {
-        tracing::error!(%room, "the log has lost its end and begins anew");
+        tracing::error!(room = crate::room_tag::tag(room), "the log has lost its end and begins anew");
         state = begin_anew(tx, room, seen.epoch, true)?;
     }
     if entry.is_of_one_life() && seen.epoch != LogEpoch::default() && seen.epoch != state.epoch {

@@ -115,7 +115,12 @@ impl RedisLog {
             redacted.extend(missing.iter().zip(marks).filter(|(_, mark)| mark.is_some()).map(|(seq, _)| *seq));
             if redacted.len() < missing.len() {
                 // Entries are gone that nobody took out: this life of the log is over, and everyone is told so.
-                tracing::error!(%room, epoch, missing = missing.len() - redacted.len(), "the log has lost entries and begins anew");
+                tracing::error!(
+                    room = crate::room_tag::tag(&room),
+                    epoch,
+                    missing = missing.len() - redacted.len(),
+                    "the log has lost entries and begins anew"
+                );
                 let first = missing.iter().find(|seq| !redacted.contains(seq)).copied().unwrap_or(0);
                 let args = vec![epoch.to_string(), "0".into(), first.to_string()];
                 let fresh = self.run(&WIPE_SCRIPT, &room, Offset::default(), args).await.map(self::state)?;

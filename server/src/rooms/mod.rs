@@ -110,7 +110,7 @@ impl Rooms {
         }
     }
 
-    /// Seats of the rooms in memory.
+    /// Seats of the rooms in memory whose people are on this node: over all nodes each counts once.
     #[must_use]
     pub fn seats(&self) -> u64 {
         self.0.seats.load(Ordering::Relaxed)

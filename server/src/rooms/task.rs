@@ -86,7 +86,7 @@ pub(super) async fn run(id: RoomId, parts: Arc<Parts>, mut events: mpsc::Receive
     let mut renew_at = Instant::now() + renew_every;
     let mut idle_since = Instant::now();
     loop {
-        seats.set(task.room.seats() as u64);
+        seats.set(task.room.seats_of_node() as u64);
         let deadline = task.room.next_deadline().map(clock::instant_of);
         let idle = task.room.is_idle() && task.appends.is_empty() && task.conns.is_empty();
         tokio::select! {
@@ -333,7 +333,7 @@ impl Task {
                 return;
             };
             if state.epoch != head.epoch || head.seq < state.oldest {
-                tracing::warn!(room = %self.id, "the log began anew");
+                tracing::warn!(room = crate::room_tag::tag(&self.id), "the log began anew");
                 metrics::counter!("holdfast_resyncs_total").increment(1);
                 self.handle(RoomEvent::Reborn { from: state.start() });
                 continue;
@@ -380,7 +380,7 @@ impl Task {
         {
             metrics::counter!("holdfast_resumes_total").increment(1);
         }
-        tracing::info!(room = %self.id, %peer, conn = %conn, "seated");
+        tracing::info!(room = crate::room_tag::tag(&self.id), %peer, conn = %conn, "seated");
         self.send(&[conn], &msg);
     }
 
@@ -395,7 +395,7 @@ impl Task {
 
     fn close_conn(&mut self, conn: ConnId, code: CloseCode) {
         if let Some(known) = self.conns.remove(&conn) {
-            tracing::info!(room = %self.id, conn = %conn, code = code.text(), "closed by the room");
+            tracing::info!(room = crate::room_tag::tag(&self.id), conn = %conn, code = code.text(), "closed by the room");
             known.outlet.close(code, code.text().to_owned());
         }
     }

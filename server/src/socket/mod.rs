@@ -5,6 +5,7 @@ mod pump;
 
 use crate::api::problem::Problem;
 use crate::state::App;
+use crate::visit;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, header};
@@ -26,7 +27,8 @@ pub async fn upgrade(
 ) -> Response {
     let text = |name: header::HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     let host = text(header::HOST);
-    if !app.config.origins.allow(text(header::ORIGIN), host) {
+    if !app.config.origins.allow(text(header::ORIGIN), host, app.config.addr) {
+        visit::note_refused_origin(&app, &headers);
         return Problem::OriginRefused.into_response();
     }
     let Ok(ws) = ws else { return Problem::NotWebSocket.into_response() };

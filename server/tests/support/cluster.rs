@@ -45,6 +45,8 @@ impl Node {
             .envs(self.env.clone())
             .env("HOLDFAST_ADDR", self.addr.to_string())
             .env("HOLDFAST_DATA_DIR", self.dir.path())
+            .env("HOLDFAST_SITE_DIR", super::site(self.dir.path()))
+            .env("LEPTOS_HASH_FILES", "false")
             .env("TURN_EMBEDDED", "false")
             .env("HOLDFAST_LOG", std::env::var("FAULT_LOG").unwrap_or_else(|_| "warn".into()))
             .stdout(Stdio::null())

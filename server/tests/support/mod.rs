@@ -35,6 +35,16 @@ pub(crate) struct TestServer {
     pub(crate) dir: TempDir,
 }
 
+/// A client, as far as the server looks at it.
+pub(crate) fn site(dir: &std::path::Path) -> std::path::PathBuf {
+    let pkg = dir.join("site/pkg");
+    std::fs::create_dir_all(&pkg).expect("a folder");
+    for name in ["holdfast.js", "holdfast.css", "holdfast.wasm"] {
+        std::fs::write(pkg.join(name), "").expect("written");
+    }
+    dir.join("site")
+}
+
 /// Waits until a program answers at this address. That it can be connected to is not enough: the socket of one that was
 /// just killed may still take connections.
 pub(crate) async fn answers(addr: SocketAddr) {
@@ -60,6 +70,7 @@ impl TestServer {
     pub(crate) async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let mut config = Config::for_test(dir.path().to_owned());
+        config.site_dir = site(dir.path());
         change(&mut config);
         let running = Running::start(config).await.expect("the server starts");
         Self { running, dir }

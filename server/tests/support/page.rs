@@ -3,7 +3,7 @@
 
 use super::handshake;
 use futures::{SinkExt, StreamExt};
-use holdfast::session::{Effect, Entrance, Event, Intent, Keepsake, SocketEvent, Unsent};
+use holdfast::session::{Effect, Entrance, Event, Intent, Keepsake, Opener, SocketEvent, Unsent};
 use holdfast::view::{CallView, ChatStatus, Earlier, LinkView, Phase};
 use holdfast::wire::{CloseCode, Entry, ServerMsg, decode};
 use holdfast::{ChatId, Millis, Offset, RoomId, Session, SocketEpoch};
@@ -259,7 +259,17 @@ impl Driver {
                     let shared = self.shared.lock().expect("no panic");
                     (shared.keepsake.clone(), shared.disk.clone())
                 };
-                let entrance = Entrance { name, join, keepsake, unsent, debug: false, plain: false, barred: None };
+                let entrance = Entrance {
+                    name,
+                    join,
+                    opener: Opener::Own,
+                    returned: false,
+                    keepsake,
+                    unsent,
+                    debug: false,
+                    plain: false,
+                    barred: None,
+                };
                 let _ = self.events.send(Event::Entered(room, entrance));
             }
             Effect::OpenSocket(epoch) => self.open(epoch),
