@@ -11,6 +11,7 @@ pub mod clock;
 pub mod config;
 pub mod deletion;
 pub mod dependency;
+pub mod document;
 pub mod health;
 pub mod log;
 pub mod metrics;
