@@ -273,3 +273,22 @@ pub async fn ice(
         .collect();
     Ok(([(header::CACHE_CONTROL, "no-store")], Json(IceBody { ice_servers, ttl_s: app.relay.ttl_s() })))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_read_as_it_is_written_and_nothing_else_is_one() {
+        let mut rng = Rng::new(5);
+        for _ in 0..20_000 {
+            const PARTS: &[&str] =
+                &["0", "1", ".", "18446744073709551615", "9", "+", "-", " ", "e", "\u{661}", "1800000000000"];
+            let text: String = (0..rng.below(6)).map(|_| PARTS[rng.below(PARTS.len() as u64) as usize]).collect();
+            if let Some(at) = place(&text) {
+                assert!(text == "0" || format!("{}.{}", at.epoch.number(), at.seq) == text, "{text:?}");
+            }
+        }
+        assert!(place("1800000000000.17").is_some());
+    }
+}

@@ -3,6 +3,8 @@
 mod addresses;
 mod credentials;
 mod guard;
+#[cfg(test)]
+mod hostile;
 mod relay;
 mod serve;
 
