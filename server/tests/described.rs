@@ -95,6 +95,7 @@ async fn a_body_is_json_of_the_described_shape() {
         (json, "{}", 204),
         (json, r#"{"name":"  ","retention_days":7.0}"#, 204),
         (json, r#"{"name":"Team","retention_days":36500}"#, 204),
+        (json, r#"{"name":""}"#, 400),
         (json, r#"{"name":1}"#, 400),
         (json, r#"{"retention_days":0}"#, 400),
         (json, r#"{"retention_days":7.5}"#, 400),

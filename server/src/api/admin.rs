@@ -148,9 +148,9 @@ pub struct AfterRoomQuery {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RoomSettings {
-    /// What people call it, at most 40 characters; none if nothing of it can be seen.
+    /// What people call it, 1 to 40 characters; none if nothing of it can be seen.
     #[serde(default)]
-    #[schema(max_length = 40)]
+    #[schema(min_length = 1, max_length = 40)]
     pub name: Option<String>,
     /// Days its messages are kept, 1 to 36,500; none for the server's setting.
     #[serde(default, deserialize_with = "whole")]
@@ -329,7 +329,7 @@ pub async fn set_room(
     Sent(RoomSettings { name, retention_days }): Sent<RoomSettings>,
 ) -> Result<StatusCode, Problem> {
     let name = match name.as_deref().map(Name::new) {
-        Some(_) if name.iter().any(|name| name.chars().count() > Limits::NAME_CHARS) => {
+        Some(_) if name.iter().any(|name| !(1..=Limits::NAME_CHARS).contains(&name.chars().count())) => {
             return Err(Problem::BadParameter);
         }
         Some(Err(TextError::TooLong)) => return Err(Problem::BadParameter),
