@@ -37,7 +37,7 @@ export class Server {
 
   async run() {
     this.log = '';
-    this.process = spawn(join(ROOT, 'target/release/holdfast'), {
+    this.process = spawn(process.env.HOLDFAST_BIN ?? join(ROOT, 'target/release/holdfast'), {
       cwd: ROOT,
       env: {
         ...process.env,

@@ -14,6 +14,7 @@ pub mod codes;
 pub mod config;
 pub mod deletion;
 pub mod dependency;
+pub mod document;
 pub mod files;
 pub mod health;
 pub mod log;

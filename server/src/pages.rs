@@ -4,6 +4,7 @@ use crate::api::new_room;
 use crate::api::problem::Problem;
 use crate::codes::{mended, room_in};
 use crate::config::Config;
+use crate::document;
 use crate::state::App;
 use crate::visit;
 use ::app::address::{Address, Page, encode};
@@ -23,6 +24,8 @@ use std::net::SocketAddr;
 
 /// As many characters of a code that is none come back; the field takes no more.
 const CODE_CHARS: usize = 400;
+/// No page of ours is as large.
+const PAGE_BYTES: usize = 1024 * 1024;
 
 /// How the client was built, without cargo-leptos beside the running server.
 #[must_use]
@@ -98,6 +101,18 @@ pub async fn security_headers(request: Request, next: Next) -> Response {
     response
 }
 
+/// The page as it may be sent. It is complete when its first byte comes, so nothing waits here.
+async fn mend(rendered: Response) -> Response {
+    let (parts, body) = rendered.into_parts();
+    let policy = parts.headers.get(header::CONTENT_SECURITY_POLICY).and_then(|policy| policy.to_str().ok());
+    let nonce = policy.and_then(|policy| policy.split_once("'nonce-")?.1.split('\'').next());
+    let nonce = nonce.unwrap_or_default().to_owned();
+    match axum::body::to_bytes(body, PAGE_BYTES).await {
+        Ok(page) => Response::from_parts(parts, document::valid(&String::from_utf8_lossy(&page), &nonce).into()),
+        Err(_) => Problem::Internal.into_response(),
+    }
+}
+
 /// Renders the page of a request's path. No other site lets somebody go straight into a call.
 pub async fn show(State(app): State<App>, request: Request) -> Response {
     let uri = request.uri();
@@ -123,7 +138,7 @@ pub async fn show(State(app): State<App>, request: Request) -> Response {
     let render = leptos_axum::render_app_async_with_context(page_context, move || {
         ::app::shell(options.clone(), address.clone(), opener)
     });
-    let mut response = render(request).await;
+    let mut response = mend(render(request).await).await;
     *response.status_mut() = status;
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response

@@ -1,6 +1,9 @@
 //! Every route of the server, as a table of contents.
 
-use crate::api::{self, problem::Problem};
+use crate::api::{
+    self,
+    problem::{Problem, in_words},
+};
 use crate::files::{Shelf, from_memory};
 use crate::pages::{self, security_headers};
 use crate::state::App;
@@ -11,7 +14,10 @@ use axum::middleware::{from_fn, from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
 use std::time::Duration;
+use tower_http::CompressionLevel;
 use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::SizeAbove;
 use tower_http::limit::RequestBodyLimitLayer;
 use tower_http::services::ServeDir;
 use tower_http::timeout::TimeoutLayer;
@@ -20,6 +26,15 @@ use tower_http::timeout::TimeoutLayer;
 const BODY_BYTES: usize = 16 * 1024;
 /// How long any answer but a socket may take.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+
+/// Answers that are shorter go as they are.
+const COMPRESS_ABOVE: u16 = 512;
+
+/// Pages and JSON go compressed. No page holds a secret, and what the API tells is asked for with a token that no other
+/// site's page has, so that nobody can try what they write against what we hide (BREACH).
+fn compression() -> CompressionLayer<SizeAbove> {
+    CompressionLayer::new().quality(CompressionLevel::Precise(5)).compress_when(SizeAbove::new(COMPRESS_ABOVE))
+}
 
 /// The router of the whole server.
 pub fn router(app: &App) -> Router {
@@ -33,7 +48,7 @@ pub fn router(app: &App) -> Router {
         .append_index_html_on_directories(false)
         .precompressed_br()
         .precompressed_gzip()
-        .fallback(get(pages::show).with_state(app.clone()));
+        .fallback(get(pages::show).layer(compression()).with_state(app.clone()));
     let files = Router::new().fallback_service(files).layer(kept()).layer(map_response(file_headers));
     Router::new()
         .route("/new", post(pages::start_call))
@@ -45,6 +60,8 @@ pub fn router(app: &App) -> Router {
         .route("/", get(pages::show))
         .route("/check", get(pages::show))
         .route("/r/{room}", get(pages::show))
+        .layer(compression())
+        // From here on nothing is compressed anew: files are already.
         .nest("/pkg", pkg)
         .fallback_service(files)
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, ANSWER_WITHIN))
@@ -56,6 +73,7 @@ pub fn router(app: &App) -> Router {
         .route("/trafficz", get(health::traffic))
         .route("/metrics", get(metrics::show))
         .route("/ws", any(socket::upgrade))
+        .layer(map_response(in_words))
         .layer(CatchPanicLayer::custom(|_| Problem::Internal.into_response()))
         .layer(from_fn(security_headers))
         .with_state(app.clone())

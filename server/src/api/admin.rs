@@ -1,15 +1,16 @@
 //! What an operator can see and repair, behind the admin token; without one it does not exist.
 
-use super::problem::{Problem, ProblemBody};
+use super::asked::{InRoom, Nothing, OfMessage, Params, Sent, room_of, whole};
+use super::problem::Problem;
 use crate::state::App;
 use crate::{clock, deletion};
 use axum::Json;
-use axum::extract::{Path, Query, Request, State};
+use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use holdfast::RoomId;
-use holdfast::wire::Name;
+use holdfast::Limits;
+use holdfast::wire::{Name, TextError};
 use serde::{Deserialize, Serialize};
 use sha2::Digest;
 use utoipa::{IntoParams, ToSchema};
@@ -117,17 +118,31 @@ pub struct DoneBody {
 
 /// Which dead letters.
 #[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct DeadQuery {
     /// The one of this key; all without it.
+    #[param(value_type = String, required = false)]
     pub key: Option<String>,
 }
 
-/// Which page.
+/// Which page of dead letters.
 #[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct AfterQuery {
-    /// The last key or room of the page before.
+    /// The last key of the page before.
+    #[param(value_type = String, required = false)]
+    pub after: Option<String>,
+}
+
+/// Which page of rooms.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub struct AfterRoomQuery {
+    /// The last room of the page before.
+    #[param(value_type = String, required = false, min_length = 3, max_length = 40, pattern = "^[A-Za-z0-9]+(-[A-Za-z0-9]+)*$")]
     pub after: Option<String>,
 }
 
@@ -135,11 +150,13 @@ pub struct AfterQuery {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RoomSettings {
-    /// What people call it; 1 to 40 characters.
+    /// What people call it, 1 to 40 characters; none if nothing of it can be seen.
     #[serde(default)]
+    #[schema(min_length = 1, max_length = 40)]
     pub name: Option<String>,
     /// Days its messages are kept, 1 to 36,500; none for the server's setting.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "whole")]
+    #[schema(minimum = 1, maximum = 36_500)]
     pub retention_days: Option<u32>,
 }
 
@@ -211,16 +228,16 @@ pub async fn look(app: &App) -> Overview {
 }
 
 /// See everything at a glance.
-#[utoipa::path(get, path = "/api/v1/admin/overview", tag = "admin", responses((status = 200, body = Overview), (status = 401, body = ProblemBody)))]
-pub async fn overview(State(app): State<App>) -> Json<Overview> {
+#[utoipa::path(get, path = "/api/v1/admin/overview", tag = "admin", responses((status = 200, description = "Everything at a glance.", body = Overview)))]
+pub async fn overview(State(app): State<App>, Params(Nothing {}): Params<Nothing>) -> Json<Overview> {
     Json(look(&app).await)
 }
 
 /// List dead letters, oldest first.
-#[utoipa::path(get, path = "/api/v1/admin/dead", tag = "admin", params(AfterQuery), responses((status = 200, body = Vec<DeadBody>), (status = 401, body = ProblemBody), (status = 503, body = ProblemBody)))]
+#[utoipa::path(get, path = "/api/v1/admin/dead", tag = "admin", params(AfterQuery), responses((status = 200, description = "A page of them.", body = Vec<DeadBody>)))]
 pub async fn dead(
     State(app): State<App>,
-    Query(AfterQuery { after }): Query<AfterQuery>,
+    Params(AfterQuery { after }): Params<AfterQuery>,
 ) -> Result<Json<Vec<DeadBody>>, Problem> {
     letters(&app, after).await.map(Json)
 }
@@ -269,30 +286,30 @@ pub async fn each_letter(app: &App, key: Option<String>, replay: bool) -> Result
 }
 
 /// Put a dead letter back into the queue, or all of them.
-#[utoipa::path(post, path = "/api/v1/admin/dead/replay", tag = "admin", params(DeadQuery), responses((status = 200, body = DoneBody), (status = 401, body = ProblemBody), (status = 503, body = ProblemBody)))]
+#[utoipa::path(post, path = "/api/v1/admin/dead/replay", tag = "admin", params(DeadQuery), responses((status = 200, description = "How many.", body = DoneBody)))]
 pub async fn replay(
     State(app): State<App>,
-    Query(DeadQuery { key }): Query<DeadQuery>,
+    Params(DeadQuery { key }): Params<DeadQuery>,
 ) -> Result<Json<DoneBody>, Problem> {
     Ok(Json(DoneBody { done: each_letter(&app, key, true).await? }))
 }
 
 /// Forget a dead letter, or all of them.
-#[utoipa::path(post, path = "/api/v1/admin/dead/discard", tag = "admin", params(DeadQuery), responses((status = 200, body = DoneBody), (status = 401, body = ProblemBody), (status = 503, body = ProblemBody)))]
+#[utoipa::path(post, path = "/api/v1/admin/dead/discard", tag = "admin", params(DeadQuery), responses((status = 200, description = "How many.", body = DoneBody)))]
 pub async fn discard(
     State(app): State<App>,
-    Query(DeadQuery { key }): Query<DeadQuery>,
+    Params(DeadQuery { key }): Params<DeadQuery>,
 ) -> Result<Json<DoneBody>, Problem> {
     Ok(Json(DoneBody { done: each_letter(&app, key, false).await? }))
 }
 
 /// List rooms in the order of their codes.
-#[utoipa::path(get, path = "/api/v1/admin/rooms", tag = "admin", params(AfterQuery), responses((status = 200, body = Vec<AdminRoomBody>), (status = 400, body = ProblemBody), (status = 401, body = ProblemBody), (status = 503, body = ProblemBody)))]
+#[utoipa::path(get, path = "/api/v1/admin/rooms", tag = "admin", params(AfterRoomQuery), responses((status = 200, description = "A page of them.", body = Vec<AdminRoomBody>)))]
 pub async fn rooms(
     State(app): State<App>,
-    Query(AfterQuery { after }): Query<AfterQuery>,
+    Params(AfterRoomQuery { after }): Params<AfterRoomQuery>,
 ) -> Result<Json<Vec<AdminRoomBody>>, Problem> {
-    let after = after.map(|text| text.parse::<RoomId>().map_err(|_| Problem::BadRoom)).transpose()?;
+    let after = after.as_deref().map(room_of).transpose()?;
     let found = app.backends.archive.rooms(after, PAGE).await.map_err(|_| Problem::StoreAway)?;
     let body = |record: crate::archive::RoomRecord| AdminRoomBody {
         log_tag: app.secret.room_tag(&record.room),
@@ -306,16 +323,21 @@ pub async fn rooms(
 }
 
 /// Change a room's name and how long its messages are kept.
-#[utoipa::path(put, path = "/api/v1/admin/rooms/{room}", tag = "admin", params(("room" = String, Path, description = "The room's code")), request_body = RoomSettings,
-    responses((status = 204), (status = 400, body = ProblemBody), (status = 401, body = ProblemBody), (status = 404, body = ProblemBody), (status = 503, body = ProblemBody)))]
+#[utoipa::path(put, path = "/api/v1/admin/rooms/{room}", tag = "admin", params(InRoom), request_body = RoomSettings,
+    responses((status = 204, description = "Done.")))]
 pub async fn set_room(
     State(app): State<App>,
-    Path(room): Path<String>,
-    settings: Result<Json<RoomSettings>, axum::extract::rejection::JsonRejection>,
+    InRoom { room }: InRoom,
+    Params(Nothing {}): Params<Nothing>,
+    Sent(RoomSettings { name, retention_days }): Sent<RoomSettings>,
 ) -> Result<StatusCode, Problem> {
-    let room: RoomId = room.parse().map_err(|_| Problem::BadRoom)?;
-    let Json(RoomSettings { name, retention_days }) = settings.map_err(|_| Problem::BadParameter)?;
-    let name = name.map(|name| Name::new(&name).map_err(|_| Problem::BadParameter)).transpose()?;
+    let name = match name.as_deref().map(Name::new) {
+        Some(_) if name.iter().any(|name| !(1..=Limits::NAME_CHARS).contains(&name.chars().count())) => {
+            return Err(Problem::BadParameter);
+        }
+        Some(Err(TextError::TooLong)) => return Err(Problem::BadParameter),
+        named => named.and_then(Result::ok),
+    };
     if retention_days.is_some_and(|days| !(1..=36_500).contains(&days)) {
         return Err(Problem::BadParameter);
     }
@@ -324,10 +346,13 @@ pub async fn set_room(
 }
 
 /// Delete a room's messages everywhere. Whoever is in it stays, in an empty room.
-#[utoipa::path(delete, path = "/api/v1/admin/rooms/{room}", tag = "admin", params(("room" = String, Path, description = "The room's code")),
-    responses((status = 204), (status = 400, body = ProblemBody), (status = 401, body = ProblemBody), (status = 503, body = ProblemBody)))]
-pub async fn delete_room(State(app): State<App>, Path(room): Path<String>) -> Result<StatusCode, Problem> {
-    let room: RoomId = room.parse().map_err(|_| Problem::BadRoom)?;
+#[utoipa::path(delete, path = "/api/v1/admin/rooms/{room}", tag = "admin", params(InRoom),
+    responses((status = 204, description = "Done.")))]
+pub async fn delete_room(
+    State(app): State<App>,
+    InRoom { room }: InRoom,
+    Params(Nothing {}): Params<Nothing>,
+) -> Result<StatusCode, Problem> {
     deletion::delete_room(&app.backends, &room).await.map_err(|_| Problem::StoreAway)?;
     tracing::info!(room = crate::room_tag::tag(&room), "deleted by the operator");
     Ok(StatusCode::NO_CONTENT)
@@ -335,14 +360,14 @@ pub async fn delete_room(State(app): State<App>, Path(room): Path<String>) -> Re
 
 /// Delete a message everywhere.
 #[utoipa::path(delete, path = "/api/v1/admin/rooms/{room}/messages/{id}", tag = "admin",
-    params(("room" = String, Path, description = "The room's code"), ("id" = String, Path, description = "The message's id")),
-    responses((status = 204), (status = 400, body = ProblemBody), (status = 401, body = ProblemBody), (status = 503, body = ProblemBody)))]
+    params(InRoom, OfMessage),
+    responses((status = 204, description = "Done.")))]
 pub async fn delete_message(
     State(app): State<App>,
-    Path((room, id)): Path<(String, String)>,
+    InRoom { room }: InRoom,
+    OfMessage { id }: OfMessage,
+    Params(Nothing {}): Params<Nothing>,
 ) -> Result<StatusCode, Problem> {
-    let room: RoomId = room.parse().map_err(|_| Problem::BadRoom)?;
-    let id = id.parse().map_err(|_| Problem::BadParameter)?;
     deletion::delete_message(&app.backends, &room, id).await.map_err(|_| Problem::StoreAway)?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -1,11 +1,14 @@
 //! The HTTP API under `/api/v1`: rooms, their history, and ICE servers for a seat.
 
 pub mod admin;
+mod asked;
 pub mod browse;
+mod describe;
 pub mod problem;
 mod rooms;
 
-pub use rooms::new_room;
+pub use asked::room_of;
+pub use rooms::{new_room, place};
 
 use crate::state::App;
 use crate::throttle::Throttle;
@@ -14,13 +17,16 @@ use axum::extract::{ConnectInfo, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post, put};
-use problem::Problem;
+use describe::Common;
+use problem::{Problem, ProblemBody};
 use std::net::SocketAddr;
 use utoipa::OpenApi;
 
 /// The description of the API.
 #[derive(OpenApi)]
 #[openapi(
+    modifiers(&Common),
+    components(schemas(ProblemBody)),
     info(
         title = "Holdfast",
         description = "Rooms, their history, ICE servers for a seat, and what an operator can see and repair (with `Authorization: Bearer <HOLDFAST_ADMIN_TOKEN>`). Errors are problem documents (RFC 9457) with a stable `code`.",

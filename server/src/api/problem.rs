@@ -41,6 +41,8 @@ pub enum Problem {
     StoreAway,
     /// The body is larger than allowed.
     TooLarge,
+    /// The body is of a kind that is not taken.
+    MediaType,
     /// A fault of ours.
     Internal,
 }
@@ -62,7 +64,24 @@ pub struct ProblemBody {
 }
 
 impl Problem {
-    const fn parts(self) -> (StatusCode, &'static str, &'static str) {
+    /// What an error of the libraries beneath us means, which say it with a status alone.
+    #[must_use]
+    pub fn of_status(status: StatusCode) -> Option<Self> {
+        Some(match status {
+            StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => Self::BadParameter,
+            StatusCode::NOT_FOUND => Self::NotFound,
+            StatusCode::METHOD_NOT_ALLOWED => Self::MethodNotAllowed,
+            StatusCode::PAYLOAD_TOO_LARGE => Self::TooLarge,
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => Self::MediaType,
+            // Only a store that is waited for takes so long.
+            StatusCode::SERVICE_UNAVAILABLE => Self::StoreAway,
+            StatusCode::INTERNAL_SERVER_ERROR => Self::Internal,
+            _ => return None,
+        })
+    }
+
+    /// Status, code and sentence.
+    pub(super) const fn parts(self) -> (StatusCode, &'static str, &'static str) {
         match self {
             Self::OriginRefused => (StatusCode::FORBIDDEN, "origin_refused", "This page may not connect here."),
             Self::HostRefused => {
@@ -94,11 +113,37 @@ impl Problem {
             Self::NotAdmin => (StatusCode::UNAUTHORIZED, "not_admin", "The admin token is needed."),
             Self::StoreAway => (StatusCode::SERVICE_UNAVAILABLE, "store_away", "The store does not answer; try again."),
             Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too_large", "The request is too large."),
+            Self::MediaType => (
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "unsupported_media_type",
+                "This kind of content is not taken here.",
+            ),
             Self::Internal => {
                 (StatusCode::INTERNAL_SERVER_ERROR, "internal_error", "Something went wrong on our side.")
             }
         }
     }
+}
+
+/// Gives an error that comes without words the problem document of its status; its other headers stay.
+pub async fn in_words(response: Response) -> Response {
+    let status = response.status();
+    let kind = response.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    let bare = kind.is_none_or(|kind| kind.starts_with("text/plain"));
+    if !bare || !(status.is_client_error() || status.is_server_error()) {
+        return response;
+    }
+    let Some(problem) = Problem::of_status(status) else { return response };
+    let (mut parts, _) = response.into_parts();
+    parts.headers.remove(header::CONTENT_LENGTH);
+    let mut worded = problem.into_response();
+    for (name, value) in std::mem::take(worded.headers_mut()) {
+        if let Some(name) = name {
+            parts.headers.insert(name, value);
+        }
+    }
+    *worded.headers_mut() = parts.headers;
+    worded
 }
 
 impl IntoResponse for Problem {

@@ -1,12 +1,12 @@
 //! What one can ask of a room over HTTP.
 
-use super::problem::{Problem, ProblemBody};
+use super::asked::{InRoom, Nothing, Params, plain_number};
+use super::problem::Problem;
 use crate::clock;
 use crate::rooms::past;
 use crate::state::App;
 use axum::Json;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use holdfast::rng::Rng;
 use holdfast::wire::Entry;
@@ -93,13 +93,16 @@ pub struct IceBody {
 
 /// Which page of messages.
 #[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct PageQuery {
     /// The `next` of the page before; without it the first page.
     #[serde(default)]
+    #[param(value_type = String, required = false, pattern = r"^(0|(0|[1-9][0-9]{0,18})\.(0|[1-9][0-9]{0,18}))$", example = "1800000000000.17")]
     after: Option<String>,
     /// How many messages, 1 to 200.
-    #[serde(default = "page_entries")]
+    #[serde(default = "page_entries", deserialize_with = "plain_number")]
+    #[param(minimum = 1, maximum = 200)]
     limit: usize,
 }
 
@@ -109,6 +112,7 @@ const fn page_entries() -> usize {
 
 /// What kind of room.
 #[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct CreateQuery {
     /// People see only relays' addresses of each other.
@@ -166,13 +170,12 @@ fn body_of(record: crate::archive::RoomRecord, head: Offset) -> RoomBody {
 /// Create a room.
 #[utoipa::path(
     post, path = "/api/v1/rooms", tag = "rooms", params(CreateQuery),
-    responses((status = 201, body = RoomBody), (status = 429, body = ProblemBody), (status = 503, body = ProblemBody))
+    responses((status = 201, description = "The room.", body = RoomBody))
 )]
 pub async fn create(
     State(app): State<App>,
-    query: Result<Query<CreateQuery>, QueryRejection>,
+    Params(CreateQuery { hide_addresses }): Params<CreateQuery>,
 ) -> Result<(StatusCode, Json<RoomBody>), Problem> {
-    let Query(CreateQuery { hide_addresses }) = query.map_err(|_| Problem::BadParameter)?;
     let room = new_room(&app, hide_addresses).await?;
     let now = clock::now();
     let record = crate::archive::RoomRecord {
@@ -188,27 +191,28 @@ pub async fn create(
 
 /// Look a room up.
 #[utoipa::path(
-    get, path = "/api/v1/rooms/{room}", tag = "rooms", params(("room" = String, Path, description = "The room's code")),
-    responses((status = 200, body = RoomBody), (status = 400, body = ProblemBody), (status = 404, body = ProblemBody))
+    get, path = "/api/v1/rooms/{room}", tag = "rooms", params(InRoom),
+    responses((status = 200, description = "The room.", body = RoomBody))
 )]
-pub async fn show(State(app): State<App>, Path(room): Path<String>) -> Result<Json<RoomBody>, Problem> {
-    let room = room.parse().map_err(|_| Problem::BadRoom)?;
+pub async fn show(
+    State(app): State<App>,
+    InRoom { room }: InRoom,
+    Params(Nothing {}): Params<Nothing>,
+) -> Result<Json<RoomBody>, Problem> {
     Ok(Json(room_body(&app, room).await?))
 }
 
 /// Read a page of messages.
 #[utoipa::path(
     get, path = "/api/v1/rooms/{room}/messages", tag = "rooms",
-    params(("room" = String, Path, description = "The room's code"), PageQuery),
-    responses((status = 200, body = MessagesBody), (status = 400, body = ProblemBody), (status = 404, body = ProblemBody))
+    params(InRoom, PageQuery),
+    responses((status = 200, description = "The page.", body = MessagesBody))
 )]
 pub async fn messages(
     State(app): State<App>,
-    Path(room): Path<String>,
-    query: Result<Query<PageQuery>, QueryRejection>,
+    InRoom { room }: InRoom,
+    Params(PageQuery { after, limit }): Params<PageQuery>,
 ) -> Result<Json<MessagesBody>, Problem> {
-    let room: RoomId = room.parse().map_err(|_| Problem::BadRoom)?;
-    let Query(PageQuery { after, limit }) = query.map_err(|_| Problem::BadParameter)?;
     if limit == 0 || limit > Limits::PAGE_ENTRIES {
         return Err(Problem::BadParameter);
     }
@@ -219,12 +223,14 @@ pub async fn messages(
 }
 
 /// `epoch.seq` as a place.
-fn place(text: &str) -> Option<Offset> {
+pub fn place(text: &str) -> Option<Offset> {
     if text == "0" {
         return Some(Offset::default());
     }
+    // As they are written by us: no sign, no zero in front, and no more digits than any number of ours has.
+    let number = |digits: &str| digits.parse::<u64>().ok().filter(|n| digits.len() < 20 && n.to_string() == digits);
     let (epoch, seq) = text.split_once('.')?;
-    Some(Offset { epoch: LogEpoch::from_number(epoch.parse().ok()?), seq: seq.parse().ok()? })
+    Some(Offset { epoch: LogEpoch::from_number(number(epoch)?), seq: number(seq)? })
 }
 
 fn messages_body(page: past::Page) -> MessagesBody {
@@ -248,15 +254,15 @@ fn messages_body(page: past::Page) -> MessagesBody {
 ///
 /// Needs the seat's token as `Authorization: Bearer <token>`; the credentials are bound to that room and seat.
 #[utoipa::path(
-    get, path = "/api/v1/rooms/{room}/ice", tag = "relay", params(("room" = String, Path, description = "The room's code")),
-    responses((status = 200, body = IceBody), (status = 400, body = ProblemBody), (status = 401, body = ProblemBody))
+    get, path = "/api/v1/rooms/{room}/ice", tag = "relay", params(InRoom),
+    responses((status = 200, description = "The servers.", body = IceBody))
 )]
 pub async fn ice(
     State(app): State<App>,
-    Path(room): Path<String>,
+    InRoom { room }: InRoom,
+    Params(Nothing {}): Params<Nothing>,
     headers: HeaderMap,
 ) -> Result<([(header::HeaderName, &'static str); 1], Json<IceBody>), Problem> {
-    let room: RoomId = room.parse().map_err(|_| Problem::BadRoom)?;
     let text = |name: header::HeaderName| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let token = text(header::AUTHORIZATION).strip_prefix("Bearer ").ok_or(Problem::NoSeat)?;
     let peer = app.secret.open_seat(&room, token, clock::now()).ok_or(Problem::NoSeat)?;
@@ -266,4 +272,23 @@ pub async fn ice(
         .map(|server| IceServerBody { urls: server.urls, username: server.username, credential: server.credential })
         .collect();
     Ok(([(header::CACHE_CONTROL, "no-store")], Json(IceBody { ice_servers, ttl_s: app.relay.ttl_s() })))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_read_as_it_is_written_and_nothing_else_is_one() {
+        let mut rng = Rng::new(5);
+        for _ in 0..20_000 {
+            const PARTS: &[&str] =
+                &["0", "1", ".", "18446744073709551615", "9", "+", "-", " ", "e", "\u{661}", "1800000000000"];
+            let text: String = (0..rng.below(6)).map(|_| PARTS[rng.below(PARTS.len() as u64) as usize]).collect();
+            if let Some(at) = place(&text) {
+                assert!(text == "0" || format!("{}.{}", at.epoch.number(), at.seq) == text, "{text:?}");
+            }
+        }
+        assert!(place("1800000000000.17").is_some());
+    }
 }

@@ -4,6 +4,8 @@ mod addresses;
 mod answers;
 mod credentials;
 mod guard;
+#[cfg(test)]
+mod hostile;
 mod relay;
 mod serve;
 mod shares;
