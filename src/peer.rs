@@ -97,6 +97,9 @@ pub enum PeerEffect {
     },
 }
 
+/// How far above a numbering that an older page had a new one begins: past every connection it may have opened.
+const RISE: u64 = 1_000;
+
 /// The state machine of one person's connection.
 #[derive(Debug)]
 pub struct Peer {
@@ -275,7 +278,14 @@ impl Peer {
     #[must_use]
     pub fn signal(&mut self, now: Millis, stream: u64, seq: u64, signal: Signal) -> Vec<PeerEffect> {
         if stream < self.stream {
-            return vec![]; // From a page of theirs that is gone, or from before they heard of ours.
+            // From a page of theirs that is gone, or from before they heard of ours. Where they knew ours, it is a new
+            // page that numbers lower, because its server's clock is behind: it must hear of the higher one.
+            let seq = self.inbox.last();
+            let knew_ours = self.outbox.is_empty() && (self.sent > 0 || seq > 0);
+            return if knew_ours { vec![PeerEffect::Acknowledge { stream: self.stream, seq }] } else { vec![] };
+        }
+        if stream > self.stream && seq > 1 {
+            return vec![]; // The middle of something: its beginning comes again, unless an older page of ours had it.
         }
         let mut effects = vec![];
         if stream > self.stream {
@@ -292,19 +302,30 @@ impl Peer {
         effects
     }
 
-    /// They have our signals of this stream up to `seq`.
-    pub fn acknowledged(&mut self, now: Millis, stream: u64, seq: u64) {
-        if stream != self.stream {
-            return;
+    /// They have our signals of this stream up to `seq`. A higher stream than ours is one that an older page of ours
+    /// knew: we call them anew, above it.
+    #[must_use]
+    pub fn acknowledged(&mut self, now: Millis, stream: u64, seq: u64) -> Vec<PeerEffect> {
+        if stream > self.stream {
+            let above = stream.saturating_add(RISE);
+            self.start_stream(above);
+            let epoch = PcEpoch::from_number(above.max(self.epoch.next().number()));
+            let mut effects = self.renew(now, epoch, true);
+            effects.extend(self.negotiate(now, NegotiationEvent::Offer));
+            return effects;
+        }
+        if stream < self.stream {
+            return vec![];
         }
         let arrived: Vec<u64> = self.outbox.pending().map(|(n, _)| *n).take_while(|n| *n <= seq).collect();
         if arrived.is_empty() {
-            return;
+            return vec![];
         }
         for number in arrived {
             let _ = self.outbox.ack(number);
         }
         self.resend_at = if self.outbox.is_empty() { None } else { Some(now.plus(Limits::SIGNAL_RESEND_MS)) };
+        vec![]
     }
 
     /// Sends again what was not acknowledged, after the link came back or time has passed.

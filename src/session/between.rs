@@ -94,10 +94,9 @@ impl Session {
             }
             PeerMsg::Signal { stream, seq, signal } => self.signal(now, from, stream, seq, signal),
             PeerMsg::SignalAck { stream, seq } => {
-                if let Some(person) = self.people.get_mut(&from) {
-                    person.peer.acknowledged(now, stream, seq);
-                }
-                vec![]
+                let Some(person) = self.people.get_mut(&from) else { return vec![] };
+                let effects = person.peer.acknowledged(now, stream, seq);
+                self.run_peer(from, effects)
             }
             PeerMsg::State { media } => {
                 if let Some(person) = self.people.get_mut(&from) {

@@ -61,10 +61,9 @@ impl Session {
             ServerMsg::Refused { code, about } => self.refused(now, code, about),
             ServerMsg::Signal { from, stream, seq, signal } => self.signal(now, from, stream, seq, signal),
             ServerMsg::SignalAck { from, stream, seq } => {
-                if let Some(person) = self.people.get_mut(&from) {
-                    person.peer.acknowledged(now, stream, seq);
-                }
-                vec![]
+                let Some(person) = self.people.get_mut(&from) else { return vec![] };
+                let effects = person.peer.acknowledged(now, stream, seq);
+                self.run_peer(from, effects)
             }
             ServerMsg::State { peer, media } => {
                 if let Some(person) = self.people.get_mut(&peer) {
@@ -73,11 +72,15 @@ impl Session {
                 self.expect(now, peer)
             }
             ServerMsg::Presence { peer, here } => self.presence(now, peer, here),
-            ServerMsg::Ice { servers } => {
-                if let Some(seat) = &mut self.seat {
-                    seat.ice = servers;
+            ServerMsg::Ice { servers, token } => {
+                let Some(seat) = &mut self.seat else { return vec![] };
+                seat.ice = servers;
+                let mut effects = self.renew_ice(now);
+                if let (Some(token), Some(seat), Some(room)) = (token, &mut self.seat, self.room.clone()) {
+                    seat.token = token;
+                    effects.extend(self.save_seat(room));
                 }
-                self.renew_ice(now)
+                effects
             }
             ServerMsg::Pong { n, head, away } => {
                 let _ = self.link(now, LinkEvent::Ponged(now.since(Millis::from_unix(n))));

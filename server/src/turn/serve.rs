@@ -71,7 +71,7 @@ async fn admit(
     datagram: &[u8],
     from: SocketAddr,
 ) -> Option<Option<String>> {
-    match guard.judge(datagram, from, clock::now().as_unix() / 1_000) {
+    match guard.judge(datagram, from, clock::wall_s()) {
         Verdict::Pass(nonce) => Some(nonce),
         Verdict::Drop => None,
         Verdict::Reply(reply) => {
