@@ -67,6 +67,8 @@ struct Task {
     asking: usize,
     /// Set while the log does not answer: when to read it again.
     read_again: Option<Instant>,
+    /// Entries of one page: fewer after one that did not come in time, more again after one that did.
+    fits: usize,
 }
 
 /// Runs until the room is empty for a while.
@@ -87,6 +89,7 @@ pub(super) async fn run(id: RoomId, parts: Arc<Parts>, mut events: mpsc::Receive
         order: Arc::default(),
         asking: 0,
         read_again: None,
+        fits: Limits::PAGE_ENTRIES,
     };
     task.handle(RoomEvent::Loaded);
     let mut hears = task.parts.bus.as_ref().map(crate::redis::bus::Bus::hearing);
@@ -163,8 +166,15 @@ async fn load(id: &RoomId, parts: &Parts) -> Option<Room> {
     if id.hides_addresses() {
         room.hide_addresses();
     }
+    let mut fits = Limits::PAGE_ENTRIES;
     while room.head().seq < state.head {
-        let page = within(parts.backends.log.read(id, room.head(), Limits::PAGE_ENTRIES)).await.ok()?;
+        let Ok(page) = within(parts.backends.log.read(id, room.head(), fits)).await else {
+            fits /= 8; // It answered a moment ago: the page may be too large for the time.
+            if fits == 0 {
+                return None;
+            }
+            continue;
+        };
         if page.entries.is_empty() {
             return None; // It changed under us; whoever waits comes back.
         }
@@ -268,11 +278,11 @@ impl Task {
 
     fn read_in(&self, wait: Duration, asked: Asked) {
         let Some(outlet) = self.conns.get(&asked.conn).map(|known| known.outlet.clone()) else { return };
-        let (log, id) = (Arc::clone(&self.parts.backends.log), self.id.clone());
+        let (log, id, fits) = (Arc::clone(&self.parts.backends.log), self.id.clone(), self.fits);
         self.reads.push(Box::pin(async move {
             tokio::time::sleep(wait).await;
             outlet.drained().await;
-            let page = within(log.read(&id, asked.after, Limits::PAGE_ENTRIES)).await;
+            let page = within(log.read(&id, asked.after, fits)).await;
             (asked, page.map(|page| fitting(page.entries)))
         }));
     }
@@ -282,10 +292,15 @@ impl Task {
         if self.conns.get(&asked.conn).is_none_or(|known| known.reading != asked.number) {
             return; // It is gone, or the log began anew and it asked for something else.
         }
+        self.learn_size(page.is_ok());
         match page {
             Ok(entries) => self.handle(RoomEvent::Page { conn: asked.conn, entries }),
             Err(_) => self.read_in(READ_AGAIN, asked),
         }
+    }
+
+    fn learn_size(&mut self, in_time: bool) {
+        self.fits = if in_time { (self.fits * 2).min(Limits::PAGE_ENTRIES) } else { (self.fits / 2).max(1) };
     }
 
     fn read_past(&self, conn: ConnId, before: Offset) {
@@ -341,9 +356,9 @@ impl Task {
         self.read_again = None;
         loop {
             let head = self.room.head();
-            let Ok(LogPage { state, entries }) =
-                within(self.parts.backends.log.read(&self.id, head, Limits::PAGE_ENTRIES)).await
-            else {
+            let page = within(self.parts.backends.log.read(&self.id, head, self.fits)).await;
+            self.learn_size(page.is_ok());
+            let Ok(LogPage { state, entries }) = page else {
                 self.read_again = Some(Instant::now() + READ_AGAIN);
                 return;
             };
