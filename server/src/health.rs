@@ -72,3 +72,11 @@ pub async fn ready(State(app): State<App>) -> (StatusCode, Json<Ready>) {
     let ready = parts.iter().all(|part| part.ok);
     (if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, Json(Ready { ready, parts }))
 }
+
+/// `GET /hearsz`: 200 while this node hears what nodes tell each other; asked by one that hears nothing.
+pub async fn hears(State(app): State<App>) -> StatusCode {
+    match &app.bus {
+        Some(bus) if bus.hears_well() && !app.stop.is_cancelled() => StatusCode::OK,
+        Some(_) | None => StatusCode::SERVICE_UNAVAILABLE,
+    }
+}

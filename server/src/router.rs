@@ -46,6 +46,7 @@ pub fn router(app: &App) -> Router {
         .layer(RequestBodyLimitLayer::new(BODY_BYTES))
         .route("/healthz", get(health::live))
         .route("/readyz", get(health::ready))
+        .route(crate::redis::bus::HEARS_PATH, get(health::hears))
         .route("/metrics", get(metrics::show))
         .route("/ws", any(socket::upgrade))
         .layer(CatchPanicLayer::custom(|_| Problem::Internal.into_response()))

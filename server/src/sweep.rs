@@ -117,6 +117,9 @@ async fn trim(backends: &Backends, room: &RoomId, before: Millis, forget: bool) 
         if !forget && until < folded.head().seq && folded.oldest_joined().is_some_and(|joined| joined <= until) {
             break; // Somebody who came that early is still here.
         }
+        if until == state.oldest && old.is_empty() {
+            return Ok(()); // The oldest entry is too young, and so is what follows.
+        }
     }
     let until = folded.oldest_joined().map_or(until, |joined| until.min(joined.saturating_sub(1)));
     let until = until.min(state.oldest + STEP as u64); // The rest in the next rounds.
