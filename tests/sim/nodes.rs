@@ -196,7 +196,7 @@ impl World {
                 }
             }
         }
-        let deadline = self.nodes[node].server.as_ref().and_then(|server| server.next_deadline());
+        let deadline = self.nodes[node].server.as_ref().and_then(crate::server::Server::next_deadline);
         if let Some(at) = deadline.map(|at| at.max(self.now.plus(1)))
             && self.nodes[node].tick_at.is_none_or(|known| at < known || known <= self.now)
         {
