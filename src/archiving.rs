@@ -1,6 +1,7 @@
 //! How entries get from the queue into the archive: batches, patience in an outage, and what an archive refuses.
 //!
-//! An outage is not an attempt: while the archive does not answer, the batch waits. A refused batch is halved until the
+//! An outage is not an attempt: while the archive does not answer, the batch waits, and is halved, because it may have
+//! been too large for the time an answer may take. A refused batch is halved until the
 //! entry it is refused for stands alone; that one is tried again a few times and then laid aside as a dead letter, while
 //! its neighbours pass.
 
@@ -57,6 +58,8 @@ pub struct Archiver<K> {
     attempts: BTreeMap<K, u32>,
     /// Set while the archive does not answer: how often it did not, and when to try again.
     outage: Option<(u32, Millis)>,
+    /// Entries of one batch: halved when the archive is late with them, more again while it is not.
+    fits: usize,
     rng: Rng,
 }
 
@@ -64,7 +67,7 @@ impl<K: Clone + Ord> Archiver<K> {
     /// One with nothing to do; `rng` is used for jitter only.
     #[must_use]
     pub const fn new(rng: Rng) -> Self {
-        Self { batches: vec![], refused: BTreeMap::new(), attempts: BTreeMap::new(), outage: None, rng }
+        Self { batches: vec![], refused: BTreeMap::new(), attempts: BTreeMap::new(), outage: None, fits: BATCH, rng }
     }
 
     /// When to call [`Archiver::handle`] with [`ArchiverEvent::Tick`]; none while it waits for an answer.
@@ -88,12 +91,14 @@ impl<K: Clone + Ord> Archiver<K> {
                 let known: Vec<K> = self.held().cloned().collect();
                 let fresh: Vec<(K, u32)> = entries.into_iter().filter(|(key, _)| !known.contains(key)).collect();
                 self.attempts.extend(fresh.iter().filter(|(_, n)| *n > 0).cloned());
-                if !fresh.is_empty() {
-                    self.batches.insert(0, fresh.into_iter().map(|(key, _)| key).collect());
-                }
+                // The last batch is written first, and what was taken first is in it.
+                let keys: Vec<K> = fresh.into_iter().map(|(key, _)| key).collect();
+                let cut = keys.chunks(self.fits).map(<[K]>::to_vec).rev();
+                self.batches.splice(0..0, cut);
             }
             ArchiverEvent::Stored => {
                 self.outage = None;
+                self.fits = (self.fits + self.fits.div_ceil(4)).min(BATCH);
                 if let Some(batch) = self.batches.pop() {
                     self.attempts.retain(|key, _| !batch.contains(key));
                     effects.push(ArchiverEffect::Acknowledge(batch));
@@ -101,6 +106,15 @@ impl<K: Clone + Ord> Archiver<K> {
             }
             ArchiverEvent::Away => {
                 let times = self.outage.map_or(0, |(times, _)| times + 1);
+                // It may only have been too much for the time it had: the next try is with half of it.
+                if let Some(mut batch) = self.batches.pop() {
+                    if batch.len() > 1 {
+                        let rest = batch.split_off(batch.len().div_ceil(2));
+                        self.batches.push(rest);
+                    }
+                    self.fits = batch.len().max(1);
+                    self.batches.push(batch);
+                }
                 let bound = OUTAGE.bound_ms(times);
                 self.outage = Some((times, now.plus(bound / 2 + self.rng.below(bound / 2 + 1))));
                 return effects;

@@ -56,6 +56,8 @@ impl Limits {
     /// A silent seat is given up after this long.
     pub const LEFT_AFTER_MS: u64 = 11_600;
 
+    /// A room that is rung this late slept, and does not count the time.
+    pub const SLEPT_MS: u64 = 6_000;
     /// A node that is cut off from the others keeps a socket this long before it asks it to come back, to another node.
     pub const CUT_OFF_SOCKET_MS: u64 = 5_000;
     /// How much longer a node waits before it gives up a seat that another node had.

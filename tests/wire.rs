@@ -124,7 +124,8 @@ fn server_messages() -> Vec<ServerMsg> {
         ServerMsg::SignalAck { from: peer(1), stream: 9, seq: 3 },
         ServerMsg::State { peer: peer(1), media: media() },
         ServerMsg::Presence { peer: peer(1), here: false },
-        ServerMsg::Ice { servers: ice },
+        ServerMsg::Ice { servers: ice.clone(), token: None },
+        ServerMsg::Ice { servers: ice, token: Some(Token::new("00.1.abc").expect("valid")) },
         ServerMsg::Pong { n: 1, head: at(9), away: vec![] },
         ServerMsg::Pong { n: 1, head: at(9), away: vec![peer(2)] },
     ];

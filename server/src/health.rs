@@ -159,3 +159,11 @@ mod tests {
         assert_eq!(times.load(std::sync::atomic::Ordering::Relaxed), 2);
     }
 }
+
+/// `GET /hearsz`: 200 while this node hears what nodes tell each other; asked by one that hears nothing.
+pub async fn hears(State(app): State<App>) -> StatusCode {
+    match &app.bus {
+        Some(bus) if bus.hears_well() && !app.stop.is_cancelled() => StatusCode::OK,
+        Some(_) | None => StatusCode::SERVICE_UNAVAILABLE,
+    }
+}

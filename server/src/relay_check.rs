@@ -177,7 +177,7 @@ pub async fn check(url: &str, secret: &str, roots: &RootCertStore) -> Result<(So
     let began = Instant::now();
     let mut carrier = Carrier::open(&way, roots).await?;
     let mut rng = Rng::new(rand::random());
-    let until_s = clock::now().as_unix() / 1_000 + 60;
+    let until_s = clock::wall_s() + 60;
     let user = format!("{until_s}:{}:{}", RoomId::mint(&mut rng), PeerId::from_bits(rng.next_u64()));
     let password = Credentials::new(secret.as_bytes().to_vec(), String::new()).password(&user);
     let transport = || -> Box<dyn Setter> { Box::new(RequestedTransport { protocol: PROTO_UDP }) };

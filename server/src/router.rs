@@ -71,6 +71,7 @@ pub fn router(app: &App) -> Router {
         .route("/healthz", get(health::live))
         .route("/readyz", get(health::ready))
         .route("/trafficz", get(health::traffic))
+        .route(crate::redis::bus::HEARS_PATH, get(health::hears))
         .route("/metrics", get(metrics::show))
         .route("/ws", any(socket::upgrade))
         .layer(map_response(in_words))

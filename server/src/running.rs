@@ -123,7 +123,7 @@ impl Running {
         if let (Some(bus), Some(waiting), Some(redis)) = (bus, waiting, &backends.redis) {
             let (sockets, held) = (app.sockets.clone(), rooms.clone());
             let load = move || Load { sockets: sockets.len() as u64, rooms: held.count() as u64, seats: held.seats() };
-            bus.start(redis, waiting, &rooms, load, &end);
+            bus.start(redis, waiting, &rooms, addr, load, &end);
         }
         let (queue, archive, until) = (Arc::clone(&backends.queue), Arc::clone(&backends.archive), end.clone());
         helpers.spawn(work_while_registered(backends.registered.clone(), queue, archive, until));

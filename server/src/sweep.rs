@@ -12,8 +12,12 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 const DAY_MS: u64 = 86_400_000;
-/// Rooms looked at in one round.
+/// A room that nobody entered is forgotten after this long.
+const UNUSED_MS: u64 = 600_000;
+/// Rooms of the archive looked at in one round.
 const ROOMS: usize = 100;
+/// Rooms of the log looked at in one round: most cost one look at their oldest entry.
+const LOGS: usize = 1_000;
 
 /// How long things are kept.
 #[derive(Clone, Copy, Debug)]
@@ -55,6 +59,12 @@ pub async fn round(
     logged: &mut Option<RoomId>,
 ) -> Result<(), LogError> {
     finish_all(backends, &*backends.archive).await?;
+    // The queue is in order: if its oldest entry is younger, everything older is in the archive or laid aside.
+    let waiting = backends.queue.stats().await?;
+    let stored_until = match waiting.depth {
+        0 => clock::now(),
+        _ => Millis::from_unix(clock::now().as_unix().saturating_sub(waiting.oldest_ms)),
+    };
     let rooms = backends.archive.rooms(archived.clone(), ROOMS).await?;
     *archived = rooms.last().map(|record| record.room.clone()).filter(|_| rooms.len() == ROOMS);
     for record in rooms {
@@ -62,32 +72,36 @@ pub async fn round(
         if days > 0 {
             let before = Millis::from_unix(clock::now().as_unix().saturating_sub(u64::from(days) * DAY_MS));
             // What the archive forgets the log must not bring back.
-            trim(backends, &record.room, before, true).await?;
+            trim(backends, &record.room, before, stored_until, true).await?;
             let n = backends.archive.expire(&record.room, before, STEP).await?;
             metrics::counter!("holdfast_expired_total").increment(n);
         }
     }
-    let rooms = backends.log.rooms(logged.clone(), ROOMS).await?;
-    *logged = rooms.last().cloned().filter(|_| rooms.len() == ROOMS);
+    let rooms = backends.log.rooms(logged.clone(), LOGS).await?;
+    *logged = rooms.last().cloned().filter(|_| rooms.len() == LOGS);
     for room in rooms {
         let before = Millis::from_unix(clock::now().as_unix().saturating_sub(keep.log_ms));
-        trim(backends, &room, before, false).await?;
+        trim(backends, &room, before, stored_until, false).await?;
     }
     Ok(())
 }
 
 /// Cuts a room's log: what is older than `before`, is in the archive, and does not tell who is in the room. With
 /// `forget`, messages that are not cut are redacted: those behind somebody's coming, and those young enough to be sent again.
-async fn trim(backends: &Backends, room: &RoomId, before: Millis, forget: bool) -> Result<(), LogError> {
-    // The queue is in order: if its oldest entry is younger, everything older is in the archive or laid aside.
-    let waiting = backends.queue.stats().await?;
-    if waiting.depth > 0 && clock::now().as_unix().saturating_sub(waiting.oldest_ms) <= before.as_unix() {
+async fn trim(
+    backends: &Backends,
+    room: &RoomId,
+    before: Millis,
+    stored_until: Millis,
+    forget: bool,
+) -> Result<(), LogError> {
+    if stored_until <= before {
         return Ok(());
     }
     let state = backends.log.state(room).await?;
     if state.head == 0 {
         // Somebody looked at it once and never came in.
-        let unused = clock::now().as_unix().saturating_sub(state.epoch.number()) > DAY_MS;
+        let unused = clock::now().as_unix().saturating_sub(state.epoch.number()) > UNUSED_MS;
         return if unused { backends.log.trim(room, state.start()).await } else { Ok(()) };
     }
     // The log must know the ids of what may still be sent again.
@@ -116,6 +130,9 @@ async fn trim(backends: &Backends, room: &RoomId, before: Millis, forget: bool) 
         }
         if !forget && until < folded.head().seq && folded.oldest_joined().is_some_and(|joined| joined <= until) {
             break; // Somebody who came that early is still here.
+        }
+        if until == state.oldest && old.is_empty() {
+            return Ok(()); // The oldest entry is too young, and so is what follows.
         }
     }
     let until = folded.oldest_joined().map_or(until, |joined| until.min(joined.saturating_sub(1)));

@@ -101,6 +101,9 @@ pub enum PeerEffect {
     },
 }
 
+/// How far above a numbering that an older page had a new one begins: past every connection it may have opened.
+const RISE: u64 = 1_000;
+
 /// The state machine of one person's connection.
 #[derive(Debug)]
 pub struct Peer {

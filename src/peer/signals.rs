@@ -1,8 +1,10 @@
 //! The signals of a pair: one numbering for both directions, kept until they are acknowledged, taken within a budget.
 
-use super::{Peer, PeerEffect};
+use super::{Peer, PeerEffect, RISE};
+use crate::id::PcEpoch;
 use crate::inbox::{Arrival, Inbox};
 use crate::limits::Limits;
+use crate::negotiation::NegotiationEvent;
 use crate::time::Millis;
 use crate::wire::Signal;
 
@@ -11,7 +13,14 @@ impl Peer {
     #[must_use]
     pub fn signal(&mut self, now: Millis, stream: u64, seq: u64, signal: Signal) -> Vec<PeerEffect> {
         if stream < self.stream {
-            return vec![]; // From a page of theirs that is gone, or from before they heard of ours.
+            // From a page of theirs that is gone, or from before they heard of ours. Where they knew ours, it is a new page
+            // that numbers lower, because its server's clock is behind: it must hear of the higher one.
+            let knew_ours = self.outbox.is_empty() && (self.sent > 0 || self.inbox.last() > 0);
+            let told = knew_ours && self.intake.takes(now) && self.intake.acknowledges(now);
+            return if told { vec![self.acknowledge()] } else { vec![] };
+        }
+        if stream > self.stream && seq > 1 {
+            return vec![]; // The middle of something: its beginning comes again, unless an older page of ours had it.
         }
         if !self.intake.takes(now) {
             return vec![];
@@ -48,9 +57,18 @@ impl Peer {
         PeerEffect::Acknowledge { stream: self.stream, seq: self.inbox.last() }
     }
 
-    /// They have our signals of this stream up to `seq`.
+    /// They have our signals of this stream up to `seq`. A higher stream than ours is one that an older page of ours
+    /// knew: we call them anew, above it.
     #[must_use]
     pub fn acknowledged(&mut self, now: Millis, stream: u64, seq: u64) -> Vec<PeerEffect> {
+        if stream > self.stream && self.intake.takes_stream(now) {
+            let above = stream.saturating_add(RISE);
+            self.start_stream(above);
+            let epoch = PcEpoch::from_number(above.max(self.epoch.next().number()));
+            let mut effects = self.renew(now, epoch, true);
+            effects.extend(self.negotiate(now, NegotiationEvent::Offer));
+            return effects;
+        }
         if stream != self.stream {
             return vec![];
         }

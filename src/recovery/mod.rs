@@ -263,7 +263,8 @@ impl Recovery {
                 // What may use nothing but a relay has no address at all.
                 if changed && !answer && waits { self.climb(now) } else { vec![] }
             }
-            RecoveryEvent::Renewed if self.is_healthy() && self.flow.relayed == Some(true) => {
+            // One side is enough: a restart renews both, and ours come twice in the life of theirs.
+            RecoveryEvent::Renewed if self.leads && self.is_healthy() && self.flow.relayed == Some(true) => {
                 vec![RecoveryEffect::Restart] // Nothing is wrong: the old route carries on until the new one does.
             }
             RecoveryEvent::Renewed => vec![],

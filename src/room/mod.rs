@@ -215,9 +215,24 @@ impl Room {
     /// Applies one event and says what must happen next.
     #[must_use]
     pub fn handle(&mut self, now: Millis, event: RoomEvent) -> Vec<RoomEffect> {
+        self.forgive_sleep(now);
         let mut effects = self.happen(now, event);
         effects.extend(self.tell_seats(now));
         effects
+    }
+
+    /// A tick this late was slept through: the machine stood still, or its clock was put right. Silence that nobody
+    /// could have heard ends no seat.
+    fn forgive_sleep(&mut self, now: Millis) {
+        let Some(late_ms) = self.next_deadline().map(|due| now.since(due)).filter(|ms| *ms >= Limits::SLEPT_MS) else {
+            return;
+        };
+        for member in self.members.values_mut() {
+            match &mut member.link {
+                Link::Here { heard, .. } | Link::Silent { heard, .. } | Link::Elsewhere { heard, .. } => *heard = now,
+                Link::Away { since } => *since = since.plus(late_ms),
+            }
+        }
     }
 
     fn happen(&mut self, now: Millis, event: RoomEvent) -> Vec<RoomEffect> {

@@ -159,9 +159,19 @@ impl Room {
         if resync {
             effects.push(RoomEffect::Send { to: vec![conn], msg: self.resync(from) });
         }
-        self.conns.insert(conn, Role::Seated { peer, sent: from.seq, reading: Some(head.seq), lane: Lane::default() });
-        effects.push(RoomEffect::Read { conn, after: from });
+        let (reading, next) = self.first_step(conn, from);
+        self.conns.insert(conn, Role::Seated { peer, sent: from.seq, reading, lane: Lane::default() });
+        effects.push(next);
         effects
+    }
+
+    /// How a socket is told what follows this place: read the log, or, where nothing follows, not even ask it. So a
+    /// page that missed nothing comes back while the log is away.
+    fn first_step(&self, conn: ConnId, from: Offset) -> (Option<u64>, RoomEffect) {
+        if from.seq >= self.head {
+            return (None, RoomEffect::Send { to: vec![conn], msg: ServerMsg::CaughtUp { at: from } });
+        }
+        (Some(self.head), RoomEffect::Read { conn, after: from })
     }
 
     /// What a page is told that knows another log.
@@ -182,22 +192,20 @@ impl Room {
 
     /// Somebody noticed a gap, or knows another life of the log.
     pub(super) fn range(&mut self, conn: ConnId, after: Offset) -> Vec<RoomEffect> {
-        let (head, in_log, oldest_kept) = (self.head(), self.has_after(after), self.oldest_kept());
+        let (in_log, oldest_kept) = (self.has_after(after), self.oldest_kept());
         let resync = self.resync(oldest_kept);
+        let from = if in_log { after } else { oldest_kept };
+        let (next_reading, next) = self.first_step(conn, from);
         let Some(Role::Seated { sent, reading, .. }) = self.conns.get_mut(&conn) else { return vec![] };
         if reading.is_some() {
             return vec![]; // A page is on its way already.
         }
         let mut effects = vec![];
-        let from = if in_log {
-            after
-        } else {
-            let from = oldest_kept;
+        if !in_log {
             effects.push(RoomEffect::Send { to: vec![conn], msg: resync });
-            from
-        };
-        (*sent, *reading) = (from.seq, Some(head.seq));
-        effects.push(RoomEffect::Read { conn, after: from });
+        }
+        (*sent, *reading) = (from.seq, next_reading);
+        effects.push(next);
         effects
     }
 

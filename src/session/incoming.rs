@@ -70,11 +70,15 @@ impl Session {
                 self.expect(now, peer)
             }
             ServerMsg::Presence { peer, here } => self.presence(now, peer, here),
-            ServerMsg::Ice { servers } => {
-                if let Some(seat) = &mut self.seat {
-                    seat.ice = servers;
+            ServerMsg::Ice { servers, token } => {
+                let Some(seat) = &mut self.seat else { return vec![] };
+                seat.ice = servers;
+                let mut effects = self.renew_ice(now);
+                if let (Some(token), Some(seat), Some(room)) = (token, &mut self.seat, self.room.clone()) {
+                    seat.token = token;
+                    effects.extend(self.save_seat(room));
                 }
-                self.renew_ice(now)
+                effects
             }
             ServerMsg::Pong { n, head, away } => {
                 let _ = self.link(now, LinkEvent::Ponged(now.since(Millis::from_unix(n))));

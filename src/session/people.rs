@@ -61,7 +61,10 @@ impl Session {
     /// Takes over the roster of a `welcome`: keeps connections that still count, calls everyone else.
     pub(super) fn meet(&mut self, now: Millis, base: Millis, roster: Vec<Seat>) -> Vec<Effect> {
         let mut effects = vec![];
-        let gone = |id: &PeerId, person: &Person| !roster.iter().any(|s| s.peer == *id && s.joined == person.joined);
+        // A place in another life of the log is a new place of the same stay: the log began anew while our link was down.
+        let stays =
+            |seat: &Seat, person: &Person| seat.joined == person.joined || seat.joined.epoch != person.joined.epoch;
+        let gone = |id: &PeerId, person: &Person| !roster.iter().any(|s| s.peer == *id && stays(s, person));
         let lost: Vec<PeerId> = self.people.iter().filter(|(id, p)| gone(id, p)).map(|(id, _)| *id).collect();
         for peer in lost {
             effects.extend(self.part(peer));
@@ -69,7 +72,7 @@ impl Session {
         for seat in roster {
             let peer = seat.peer;
             if let Some(person) = self.people.get_mut(&peer) {
-                (person.media, person.here) = (seat.media, seat.here);
+                (person.media, person.here, person.joined) = (seat.media, seat.here, seat.joined);
                 person.gone &= !seat.here;
                 effects.extend(self.expect(now, peer));
             } else if self.add(now, base, seat) {

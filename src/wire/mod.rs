@@ -330,6 +330,9 @@ pub enum ServerMsg {
     Ice {
         /// Replaces the list of `welcome`.
         servers: Vec<IceServer>,
+        /// Replaces the token of `welcome`, before that one expires.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        token: Option<Token>,
     },
     /// Answers `ping`.
     Pong {

@@ -17,6 +17,7 @@ mod nodes;
 mod paths;
 mod scenarios;
 mod server;
+mod stores;
 mod world;
 
 use chaos::Chaos;

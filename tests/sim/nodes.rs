@@ -23,6 +23,8 @@ pub struct Node {
     tick_at: Option<Millis>,
     /// It reaches neither the log nor the other nodes.
     pub cut: bool,
+    /// How far its clock is behind.
+    pub behind_ms: u64,
 }
 
 impl World {
@@ -45,7 +47,8 @@ impl World {
         }
         self.note(|| format!("server {node} starts"));
         let minted = (node as u64 * 1_000 + self.nodes[node].boot) * 1_000_000;
-        let (server, out) = Server::start(self.now, &self.log, minted, self.nodes.len() > 1);
+        let (server, out) =
+            Server::start(self.now, &self.log, minted, self.nodes.len() > 1, self.nodes[node].behind_ms);
         self.nodes[node].server = Some(server);
         let boot = self.nodes[node].boot;
         self.schedule(POLL_MS, Due::Poll(node, boot));
@@ -193,7 +196,7 @@ impl World {
                 }
             }
         }
-        let deadline = self.nodes[node].server.as_ref().and_then(|server| server.room.next_deadline());
+        let deadline = self.nodes[node].server.as_ref().and_then(crate::server::Server::next_deadline);
         if let Some(at) = deadline.map(|at| at.max(self.now.plus(1)))
             && self.nodes[node].tick_at.is_none_or(|known| at < known || known <= self.now)
         {
@@ -210,6 +213,15 @@ impl World {
             self.sockets.get_mut(&conn).expect("just read").to_client = at.max(socket.to_client);
             self.schedule_at(at, Due::ToClient(conn, text.clone()));
         }
+    }
+
+    /// A node's tokens open their seats for so long; who is on it gets a new one.
+    pub fn renew_seats(&mut self, node: usize, seat_ms: u64) {
+        let now = self.now;
+        let Some(server) = &mut self.nodes[node].server else { return };
+        server.seat_ms = seat_ms;
+        let out = server.renew(now);
+        self.node_does(node, out);
     }
 
     /// Empties the log once the archive has everything: what Redis would be after FLUSHALL.

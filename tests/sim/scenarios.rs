@@ -148,7 +148,7 @@ pub fn call_of(n: usize) -> World {
 }
 
 /// The same over several server nodes.
-fn call_over(n: usize, nodes: usize) -> World {
+pub fn call_over(n: usize, nodes: usize) -> World {
     let mut world = World::new(1, std::env::var("SIM_TRACE").is_ok(), nodes);
     for _ in 0..n {
         let client = world.add_client();

@@ -78,6 +78,8 @@ pub struct World {
     pub relays_answer: bool,
     /// Sockets neither lose nor double nor reorder, as real ones: authors' messages must stay in their order.
     pub keeps_order: bool,
+    /// New sockets go to this node; none for any.
+    pub only_node: Option<usize>,
 }
 
 impl World {
@@ -108,6 +110,7 @@ impl World {
             restarts: 0,
             relays_answer: true,
             keeps_order: true,
+            only_node: None,
         };
         world.start_all();
         world.schedule(50, Due::Paths);
@@ -276,7 +279,8 @@ impl World {
         self.conns += 1;
         let conn = ConnId::from_number(self.conns);
         let page = self.clients[client].page;
-        let node = self.rng.below(self.nodes.len() as u64) as usize;
+        let any = self.rng.below(self.nodes.len() as u64) as usize;
+        let node = self.only_node.unwrap_or(any);
         let socket =
             Socket { client, page, epoch, node, conn, to_server: Millis::ZERO, to_client: Millis::ZERO, alive: true };
         self.sockets.insert(conn, socket);

@@ -136,14 +136,47 @@ impl MongoArchive {
             seqs.push(number(record.offset.seq));
             ids.push(EntryDoc::from(record).id);
         }
-        let mut found = vec![];
-        for ((room, epoch), (seqs, ids)) in groups {
-            let by_place = doc! { "room": room, "epoch": number(epoch), "seq": { "$in": seqs } };
-            found.extend(self.entries.find(by_place).await?.try_collect::<Vec<_>>().await?);
-            let by_id = doc! { "room": room, "id": { "$in": ids } };
-            found.extend(self.entries.find(by_id).await?.try_collect::<Vec<_>>().await?);
+        if groups.is_empty() {
+            return Ok(vec![]);
         }
-        Ok(found)
+        // One question for all rooms: many rooms must not cost many round trips.
+        let any = groups.into_iter().flat_map(|((room, epoch), (seqs, ids))| {
+            let by_place = doc! { "room": room, "epoch": number(epoch), "seq": { "$in": seqs } };
+            [by_place, doc! { "room": room, "id": { "$in": ids } }]
+        });
+        let any: Vec<Document> = any.collect();
+        self.entries.find(doc! { "$or": any }).await?.try_collect().await
+    }
+
+    /// Moves the heads of all these rooms in one command.
+    async fn move_heads(&self, records: &[Record], mut session: Option<&mut ClientSession>) -> Result<(), Error> {
+        let heads = heads(records);
+        if heads.is_empty() {
+            return Ok(());
+        }
+        let update = |(room, head, at): &(String, Offset, Millis)| doc! { "q": { "_id": room }, "u": head_update(*head, *at), "upsert": true };
+        let updates: Vec<Document> = heads.iter().map(update).collect();
+        let mut command = doc! { "update": self.rooms.name(), "updates": updates, "ordered": false };
+        let reply = match session.as_deref_mut() {
+            Some(session) => self.db.run_command(command).session(session).await?,
+            None => {
+                command.insert("writeConcern", doc! { "w": "majority" });
+                self.db.run_command(command).await?
+            }
+        };
+        if reply.get_array("writeErrors").is_ok_and(|errors| !errors.is_empty())
+            || reply.contains_key("writeConcernError")
+        {
+            // One by one they say what is wrong, in the driver's own words.
+            for (room, head, at) in heads {
+                let update = self.rooms.update_one(doc! { "_id": room }, head_update(head, at)).upsert(true);
+                match session.as_deref_mut() {
+                    Some(session) => update.session(session).await?,
+                    None => update.await?,
+                };
+            }
+        }
+        Ok(())
     }
 
     async fn store_batch(&self, records: &[Record]) -> Result<Result<(), String>, Error> {
@@ -194,9 +227,7 @@ impl MongoArchive {
                 return Ok(Err(conflict));
             }
         }
-        for (room, head, at) in heads(records) {
-            self.rooms.update_one(doc! { "_id": room }, head_update(head, at)).upsert(true).await?;
-        }
+        self.move_heads(records, None).await?;
         Ok(Ok(()))
     }
 
@@ -224,11 +255,7 @@ impl MongoArchive {
         if !docs.is_empty() {
             self.entries.insert_many(docs).session(&mut *session).await?;
         }
-        for (room, head, at) in heads(records) {
-            let update = self.rooms.update_one(doc! { "_id": room }, head_update(head, at)).upsert(true);
-            update.session(&mut *session).await?;
-        }
-        Ok(())
+        self.move_heads(records, Some(session)).await
     }
 
     /// Deletes what a tombstone covers of the entries just stored: at most a batch.

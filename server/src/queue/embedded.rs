@@ -17,6 +17,8 @@ use std::time::Duration;
 
 const QUEUE: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("queue");
 const DEAD: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("dead");
+/// The number given last.
+const COUNTER: TableDefinition<'_, (), u64> = TableDefinition::new("queue_counter");
 
 /// How long an empty queue is waited on.
 const WAIT: Duration = Duration::from_millis(200);
@@ -44,6 +46,7 @@ pub struct EmbeddedQueue {
 pub fn prepare(tx: &WriteTransaction) -> Result<(), redb::Error> {
     tx.open_table(QUEUE)?;
     tx.open_table(DEAD)?;
+    tx.open_table(COUNTER)?;
     Ok(())
 }
 
@@ -59,9 +62,13 @@ pub fn enqueue(tx: &WriteTransaction, record: &Record) -> Result<(), redb::Error
 
 fn push(tx: &WriteTransaction, row: &Row) -> Result<(), redb::Error> {
     let (mut queue, dead) = (tx.open_table(QUEUE)?, tx.open_table(DEAD)?);
-    // Numbers go on over both tables, so that a name is never given twice at a time.
+    // Numbers go on over both tables and after both are empty: a late acknowledgement must not meet another entry.
+    let mut counter = tx.open_table(COUNTER)?;
+    let given = counter.get(())?.map_or(0, |last| last.value());
     let last = queue.last()?.map_or(0, |(key, _)| key.value()).max(dead.last()?.map_or(0, |(key, _)| key.value()));
-    queue.insert(last + 1, to_json(row).as_slice())?;
+    let number = given.max(last) + 1;
+    counter.insert((), number)?;
+    queue.insert(number, to_json(row).as_slice())?;
     Ok(())
 }
 
@@ -170,9 +177,10 @@ impl Queue for EmbeddedQueue {
             Ok(true)
         });
         async move {
-            done.await?;
+            let done = done.await;
+            // Also where it failed, as on a full disk: then it is given again.
             this.forget(&[number]);
-            Ok(())
+            done.map(drop)
         }
         .boxed()
     }

@@ -8,8 +8,10 @@ use holdfast::wire::NodeMsg;
 use holdfast::{NodeId, RoomId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -27,6 +29,17 @@ const GONE_AFTER: Duration = Duration::from_secs(10);
 /// Nodes heard of within this time before a silence are taken to be there still.
 const OTHERS_REMEMBERED: Duration = Duration::from_secs(60);
 const AFTER_FAILURE: Duration = Duration::from_millis(250);
+/// A node that heard itself within this time hears. Where Redis is away for all, each has been silent for longer by the
+/// time the first of them asks.
+const FRESH: Duration = Duration::from_millis(1_500);
+/// A node hears well that heard itself for this long: where Redis comes back for all, one of them is the first.
+const SETTLED: Duration = Duration::from_secs(10);
+/// How long another node has to answer.
+const ASK_WITHIN: Duration = Duration::from_secs(1);
+/// Nodes that are asked, at most.
+const PLACES: usize = 16;
+/// Where nodes ask each other whether they hear.
+pub const HEARS_PATH: &str = "/hearsz";
 
 #[derive(Serialize, Deserialize)]
 struct Message {
@@ -37,6 +50,9 @@ struct Message {
     /// What the node carries, in a sign of life.
     #[serde(default)]
     load: Load,
+    /// Where other nodes can ask it, in a sign of life.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    at: Option<SocketAddr>,
 }
 
 /// What a node carries.
@@ -59,6 +75,10 @@ pub struct Bus {
     heard: Arc<Mutex<BTreeMap<NodeId, (Instant, Load)>>>,
     /// When another node was last heard of.
     others: Arc<Mutex<Option<Instant>>>,
+    /// Where the nodes heard of can be asked past Redis.
+    places: Arc<Mutex<BTreeMap<NodeId, (Instant, SocketAddr)>>>,
+    /// Since when this node hears itself without a break.
+    since: Arc<Mutex<Option<Instant>>>,
     cut_off: Arc<watch::Sender<Option<Instant>>>,
     hearing: Arc<watch::Sender<bool>>,
 }
@@ -74,6 +94,8 @@ impl Bus {
                 out,
                 heard: Arc::default(),
                 others: Arc::default(),
+                places: Arc::default(),
+                since: Arc::default(),
                 cut_off: Arc::new(watch::channel(None).0),
                 hearing: Arc::new(watch::channel(true).0),
             },
@@ -106,7 +128,17 @@ impl Bus {
         heard.get(&self.node).is_some_and(|(at, _)| at.elapsed() < DEAF_AFTER)
     }
 
-    /// Since when this node hears nobody though others were there a moment ago: people are better off with them.
+    /// Whether this node heard itself just now, and did so for a while: what another node asks that hears nothing.
+    #[must_use]
+    pub fn hears_well(&self) -> bool {
+        let since = *self.since.lock().expect("no holder of this lock can panic"); // Given back before the next one.
+        let heard = self.heard.lock().expect("no holder of this lock can panic");
+        let now = heard.get(&self.node).is_some_and(|(at, _)| at.elapsed() < FRESH);
+        now && since.is_some_and(|since| since.elapsed() >= SETTLED)
+    }
+
+    /// Since when this node hears nobody though another one, asked past Redis, does: people are better off there. While
+    /// Redis is away for all nobody is.
     #[must_use]
     pub fn cut_off(&self) -> watch::Receiver<Option<Instant>> {
         self.cut_off.subscribe()
@@ -118,11 +150,21 @@ impl Bus {
         self.hearing.subscribe()
     }
 
-    fn note(&self, node: NodeId, load: Load) {
+    fn note(&self, node: NodeId, load: Load, at: Option<SocketAddr>) {
+        if let Some(at) = at.filter(|_| node != self.node) {
+            let mut places = self.places.lock().expect("no holder of this lock can panic");
+            places.retain(|_, (heard, _)| heard.elapsed() < OTHERS_REMEMBERED);
+            if places.len() < PLACES || places.contains_key(&node) {
+                places.insert(node, (Instant::now(), at));
+            }
+        }
         if node != self.node {
             *self.others.lock().expect("no holder of this lock can panic") = Some(Instant::now());
         }
         let mut heard = self.heard.lock().expect("no holder of this lock can panic");
+        if node == self.node && heard.get(&node).is_none_or(|(at, _)| at.elapsed() >= DEAF_AFTER) {
+            *self.since.lock().expect("no holder of this lock can panic") = Some(Instant::now());
+        }
         heard.retain(|_, (at, _)| at.elapsed() < GONE_AFTER);
         heard.insert(node, (Instant::now(), load));
     }
@@ -133,6 +175,7 @@ impl Bus {
         redis: &Redis,
         waiting: mpsc::Receiver<(RoomId, NodeMsg)>,
         rooms: &Rooms,
+        addr: SocketAddr,
         load: impl Fn() -> Load + Send + 'static,
         stop: &CancellationToken,
     ) {
@@ -140,13 +183,19 @@ impl Bus {
             let stop = stop.clone();
             tokio::spawn(async move { stop.run_until_cancelled(task).await });
         };
-        run(Box::pin(publish(self.clone(), redis.clone(), waiting, load)));
+        run(Box::pin(publish(self.clone(), redis.clone(), waiting, place_of(addr), load)));
         run(Box::pin(listen(self.clone(), redis.clone(), rooms.clone())));
         run(Box::pin(watch_own_ears(self.clone())));
     }
 }
 
-async fn publish(bus: Bus, redis: Redis, mut waiting: mpsc::Receiver<(RoomId, NodeMsg)>, load: impl Fn() -> Load) {
+async fn publish(
+    bus: Bus,
+    redis: Redis,
+    mut waiting: mpsc::Receiver<(RoomId, NodeMsg)>,
+    at: Option<SocketAddr>,
+    load: impl Fn() -> Load,
+) {
     let mut beat = tokio::time::interval(BEAT);
     let channel = redis.channel();
     let mut batch = vec![];
@@ -154,13 +203,13 @@ async fn publish(bus: Bus, redis: Redis, mut waiting: mpsc::Receiver<(RoomId, No
         let mut texts = vec![];
         tokio::select! {
             _ = beat.tick() => {
-                texts.push(Message { node: bus.node, about: None, load: load() });
+                texts.push(Message { node: bus.node, about: None, load: load(), at });
             }
             n = waiting.recv_many(&mut batch, BATCH) => {
                 if n == 0 {
                     return;
                 }
-                texts.extend(batch.drain(..).map(|about| Message { node: bus.node, about: Some(about), load: Load::default() }));
+                texts.extend(batch.drain(..).map(|about| Message { node: bus.node, about: Some(about), load: Load::default(), at: None }));
             }
         }
         let mut pipe = redis::pipe();
@@ -187,9 +236,9 @@ async fn listen(bus: Bus, redis: Redis, rooms: Rooms) {
             // Our own beat comes back every second: a connection that is silent for longer is dead.
             while let Ok(Some(message)) = tokio::time::timeout(DEAF_AFTER, messages.next()).await {
                 let text: String = message.get_payload().unwrap_or_default();
-                if let Ok(Message { node, about, load }) = serde_json::from_str::<Message>(&text) {
+                if let Ok(Message { node, about, load, at }) = serde_json::from_str::<Message>(&text) {
                     match about {
-                        None => bus.note(node, load),
+                        None => bus.note(node, load, at),
                         Some((room, msg)) if node != bus.node => rooms.tell(&room, RoomEvent::Told { node, msg }),
                         Some(_) => {}
                     }
@@ -210,9 +259,50 @@ async fn watch_own_ears(bus: Bus) {
             heard = hears;
             tracing::info!(hears, "the other nodes");
             bus.hearing.send_replace(hears);
-            let others = *bus.others.lock().expect("no holder of this lock can panic");
-            let had_others = others.is_some_and(|at| at.elapsed() < OTHERS_REMEMBERED);
-            bus.cut_off.send_replace((!hears && had_others).then(Instant::now));
+            if hears {
+                bus.cut_off.send_replace(None);
+            }
+        }
+        if !hears && bus.cut_off.borrow().is_none() && another_hears(&bus).await {
+            tracing::warn!("cut off from Redis, which another node reaches: people are sent there");
+            bus.cut_off.send_replace(Some(Instant::now()));
         }
     }
+}
+
+/// Where others find a server that listens there: on the address this machine has towards the world, if it listens on all.
+fn place_of(addr: SocketAddr) -> Option<SocketAddr> {
+    if !addr.ip().is_unspecified() {
+        return Some(addr);
+    }
+    let (any, out): (IpAddr, IpAddr) = if addr.is_ipv4() {
+        ([0, 0, 0, 0].into(), [192, 0, 2, 1].into())
+    } else {
+        ([0_u16; 8].into(), [0x2001, 0xdb8, 0, 0, 0, 0, 0, 1_u16].into())
+    };
+    // Connecting a UDP socket sends nothing; it only chooses the address.
+    let socket = UdpSocket::bind((any, 0)).ok()?;
+    socket.connect((out, 9)).ok()?;
+    Some(SocketAddr::new(socket.local_addr().ok()?.ip(), addr.port()))
+}
+
+/// Asks the nodes heard of lately, all at once.
+async fn another_hears(bus: &Bus) -> bool {
+    let places: Vec<SocketAddr> = {
+        let known = bus.places.lock().expect("no holder of this lock can panic");
+        known.values().filter(|(heard, _)| heard.elapsed() < OTHERS_REMEMBERED).map(|(_, at)| *at).collect()
+    };
+    let answers = futures::future::join_all(places.into_iter().map(|at| async move {
+        tokio::time::timeout(ASK_WITHIN, ask(at)).await.is_ok_and(|answer| answer.unwrap_or(false))
+    }));
+    answers.await.contains(&true)
+}
+
+async fn ask(at: SocketAddr) -> std::io::Result<bool> {
+    let mut stream = tokio::net::TcpStream::connect(at).await?;
+    let question = format!("GET {HEARS_PATH} HTTP/1.1\r\nHost: {at}\r\nConnection: close\r\n\r\n");
+    stream.write_all(question.as_bytes()).await?;
+    let mut status = [0; 12];
+    stream.read_exact(&mut status).await?;
+    Ok(status.ends_with(b" 200"))
 }

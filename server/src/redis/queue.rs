@@ -102,6 +102,8 @@ impl RedisQueue {
             let _ = self.make_groups().await;
         }
         let Some(mut conn) = hands.conn.clone() else { return Ok(vec![]) };
+        // COUNT is of each stream.
+        let each = |streams: usize| max.div_ceil(streams.max(1));
         if hands.trimmed_at.is_none_or(|at| at.elapsed() > TRIM_EVERY) {
             hands.trimmed_at = Some(Instant::now());
             self.trim(&mut conn).await?;
@@ -109,10 +111,10 @@ impl RedisQueue {
         let mut found = vec![];
         if hands.claimed_at.is_none_or(|at| at.elapsed() > CLAIM_EVERY) {
             hands.claimed_at = Some(Instant::now());
-            found = self.claim(&mut conn, max).await?;
+            found = self.claim(&mut conn, each(PARTITIONS as usize)).await?;
         }
         if std::mem::take(&mut hands.look_back) {
-            found.extend(self.own(&mut conn, max).await?);
+            found.extend(self.own(&mut conn, each(PARTITIONS as usize)).await?);
         }
         if found.is_empty() {
             let groups = self.redis.groups();
@@ -121,7 +123,7 @@ impl RedisQueue {
             let block = if groups.len() > 1 { BLOCK / 8 } else { BLOCK };
             let keys: Vec<String> = group.iter().map(|partition| self.key(*partition, "queue")).collect();
             let mut cmd = redis::cmd("XREADGROUP");
-            cmd.arg("GROUP").arg(GROUP).arg(&self.consumer).arg("COUNT").arg(max);
+            cmd.arg("GROUP").arg(GROUP).arg(&self.consumer).arg("COUNT").arg(each(group.len()));
             cmd.arg("BLOCK").arg(u64::try_from(block.as_millis()).unwrap_or(1_000)).arg("STREAMS").arg(&keys);
             for _ in &keys {
                 cmd.arg(">");
@@ -135,18 +137,24 @@ impl RedisQueue {
         // What was claimed back is also among one's own.
         let mut known = std::collections::BTreeSet::new();
         found.retain(|(partition, entry)| known.insert((*partition, entry.id.clone())));
-        let mut taken = vec![];
-        for (partition, entry) in found {
-            let attempts: Option<String> =
-                redis::cmd("HGET").arg(self.key(partition, "trouble")).arg(&entry.id).query_async(&mut conn).await?;
-            let attempts = attempts.and_then(|text| text.split_once('|')?.0.parse().ok()).unwrap_or(0);
-            taken.push(Taken {
-                key: format!("{partition}/{}", entry.id),
-                attempts,
-                record: record_of(&fields_of(&entry)),
+        let mut attempts = HashMap::new();
+        for partition in found.iter().map(|(partition, _)| *partition).collect::<std::collections::BTreeSet<_>>() {
+            let ids: Vec<&str> =
+                found.iter().filter(|(of, _)| *of == partition).map(|(_, entry)| entry.id.as_str()).collect();
+            let mut cmd = redis::cmd("HMGET");
+            let notes: Vec<Option<String>> =
+                cmd.arg(self.key(partition, "trouble")).arg(&ids).query_async(&mut conn).await?;
+            let noted = ids.iter().zip(notes).filter_map(|(id, note)| {
+                Some((format!("{partition}/{id}"), note?.split_once('|')?.0.parse::<u32>().ok()?))
             });
+            attempts.extend(noted);
         }
-        Ok(taken)
+        let taken = found.into_iter().map(|(partition, entry)| {
+            let key = format!("{partition}/{}", entry.id);
+            let attempts = attempts.get(&key).copied().unwrap_or(0);
+            Taken { key, attempts, record: record_of(&fields_of(&entry)) }
+        });
+        Ok(taken.collect())
     }
 
     /// What this worker was given and has not acknowledged. What it still holds it knows.

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// Entries of one read.
+/// Entries of one read, of all streams together.
 const COUNT: usize = 500;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 const AFTER_FAILURE: Duration = Duration::from_millis(250);
@@ -56,6 +56,9 @@ pub(super) fn start(redis: &Redis, stop: &CancellationToken) -> Wakes {
 async fn follow(redis: Redis, group: Vec<u64>, wakes: Wakes) {
     let keys: Vec<String> = group.iter().map(|partition| redis.key(*partition, "queue")).collect();
     let mut last: BTreeMap<String, String> = BTreeMap::new();
+    // COUNT is of each stream. An answer that did not come in time may have been too large for it.
+    let most = COUNT.div_ceil(keys.len().max(1));
+    let mut count = most;
     loop {
         let Ok((mut conn, _)) = redis.open(BLOCK * 2).await else {
             tokio::time::sleep(AFTER_FAILURE).await;
@@ -75,12 +78,16 @@ async fn follow(redis: Redis, group: Vec<u64>, wakes: Wakes) {
         // What was appended while there was no connection is read from the place we stopped at.
         loop {
             let mut cmd = redis::cmd("XREAD");
-            cmd.arg("COUNT").arg(COUNT).arg("BLOCK").arg(u64::try_from(BLOCK.as_millis()).unwrap_or(1_000));
+            cmd.arg("COUNT").arg(count).arg("BLOCK").arg(u64::try_from(BLOCK.as_millis()).unwrap_or(1_000));
             cmd.arg("STREAMS").arg(&keys);
             for key in &keys {
                 cmd.arg(&last[key]);
             }
-            let Ok(reply) = cmd.query_async::<Option<StreamReadReply>>(&mut conn).await else { break };
+            let Ok(reply) = cmd.query_async::<Option<StreamReadReply>>(&mut conn).await else {
+                count = (count / 2).max(1);
+                break;
+            };
+            count = (count * 2).min(most);
             for stream in reply.into_iter().flat_map(|reply| reply.keys) {
                 for entry in stream.ids {
                     if let Some(room) = entry.get::<String>("room").and_then(|room| room.parse::<RoomId>().ok()) {

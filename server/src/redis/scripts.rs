@@ -21,7 +21,7 @@ local function anew()
   e, h, o, p = math.max(now, (e or 0) + 1, seen_e + 1), 0, 0, e and 1 or 0
   redis.call('DEL', KEYS[2], KEYS[3], KEYS[4])
   redis.call('HSET', KEYS[1], 'e', string.format('%.0f', e), 'h', 0, 'o', 0, 'r', run, 'p', p)
-  redis.call('PEXPIRE', KEYS[1], 86400000)
+  redis.call('PEXPIRE', KEYS[1], 600000)
   redis.call('ZREM', KEYS[5], room)
 end
 if lost then anew() end

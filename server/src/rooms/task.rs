@@ -9,7 +9,7 @@ use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use holdfast::room::{AppendOutcome, RoomEffect, RoomEvent, Ticket};
-use holdfast::wire::{CloseCode, Entry, Refusal, ServerMsg, Welcome, encode};
+use holdfast::wire::{CloseCode, Entry, Refusal, ServerMsg, Token, Welcome, encode};
 use holdfast::{ConnId, Limits, Offset, PeerId, Room, RoomId};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -24,6 +24,8 @@ const LOG_DEADLINE: Duration = Duration::from_secs(2);
 
 /// A log that did not answer is read again after this long.
 const READ_AGAIN: Duration = Duration::from_millis(250);
+/// Who is asked to come back is asked to do it within this time, in milliseconds.
+const LATER_MS: u64 = 1_000;
 /// Pages of history that are read at once for one room; past that it is refused.
 const PASTS: usize = 32;
 /// Messages of one page of history.
@@ -40,6 +42,16 @@ struct Conn {
     outlet: Outlet,
     host: Arc<str>,
     seat: Option<PeerId>,
+    /// Which of its reads is the newest; an older one is dropped.
+    reading: u64,
+}
+
+/// A page that was asked for.
+#[derive(Clone, Copy)]
+struct Asked {
+    conn: ConnId,
+    after: Offset,
+    number: u64,
 }
 
 struct Task {
@@ -48,13 +60,15 @@ struct Task {
     room: Room,
     conns: BTreeMap<ConnId, Conn>,
     appends: FuturesUnordered<BoxFuture<'static, (Ticket, AppendOutcome)>>,
-    reads: FuturesUnordered<BoxFuture<'static, (ConnId, Result<Page, LogError>)>>,
+    reads: FuturesUnordered<BoxFuture<'static, (Asked, Result<Page, LogError>)>>,
     pasts: FuturesUnordered<BoxFuture<'static, (ConnId, ServerMsg)>>,
     /// Held by an append that asks the archive first, so that those behind it stay behind it.
     order: Arc<Mutex<()>>,
     asking: usize,
     /// Set while the log does not answer: when to read it again.
     read_again: Option<Instant>,
+    /// Entries of one page: fewer after one that did not come in time, more again after one that did.
+    fits: usize,
 }
 
 /// Runs until the room is empty for a while.
@@ -75,6 +89,7 @@ pub(super) async fn run(id: RoomId, parts: Arc<Parts>, mut events: mpsc::Receive
         order: Arc::default(),
         asking: 0,
         read_again: None,
+        fits: Limits::PAGE_ENTRIES,
     };
     task.handle(RoomEvent::Loaded);
     let mut hears = task.parts.bus.as_ref().map(crate::redis::bus::Bus::hearing);
@@ -82,7 +97,9 @@ pub(super) async fn run(id: RoomId, parts: Arc<Parts>, mut events: mpsc::Receive
         let now = *hears.borrow_and_update();
         task.handle(RoomEvent::Hears(now));
     }
-    let renew_every = Duration::from_secs(task.parts.relay.ttl_s() / 2);
+    // Whatever expires is renewed at half its life: relays' credentials, and the token that keeps the seat.
+    let renew_every =
+        Duration::from_secs(task.parts.relay.ttl_s() / 2).min(Duration::from_millis(task.parts.seat_ms / 2));
     let mut renew_at = Instant::now() + renew_every;
     let mut idle_since = Instant::now();
     loop {
@@ -92,7 +109,7 @@ pub(super) async fn run(id: RoomId, parts: Arc<Parts>, mut events: mpsc::Receive
         tokio::select! {
             event = events.recv() => match event {
                 Some(ToRoom::Attach(conn, outlet, host)) => {
-                    task.conns.insert(conn, Conn { outlet, host, seat: None });
+                    task.conns.insert(conn, Conn { outlet, host, seat: None, reading: 0 });
                 }
                 Some(ToRoom::Event(event)) => task.handle(event),
                 None => return,
@@ -103,10 +120,7 @@ pub(super) async fn run(id: RoomId, parts: Arc<Parts>, mut events: mpsc::Receive
                 if matches!(outcome, AppendOutcome::Stored(_) | AppendOutcome::Moved) { task.catch_up().await; }
             }
             Some((conn, msg)) = task.pasts.next(), if !task.pasts.is_empty() => task.send(&[conn], &msg),
-            Some((conn, page)) = task.reads.next(), if !task.reads.is_empty() => match page {
-                Ok(entries) => task.handle(RoomEvent::Page { conn, entries }),
-                Err(_) => task.close_conn(conn, CloseCode::Later),
-            },
+            Some((asked, page)) = task.reads.next(), if !task.reads.is_empty() => task.was_read(asked, page),
             _ = wake.changed() => task.catch_up().await,
             heard = changed(&mut hears) => task.handle(RoomEvent::Hears(heard)),
             () = sleep_until(task.read_again.unwrap_or_else(Instant::now)), if task.read_again.is_some() => {
@@ -152,8 +166,15 @@ async fn load(id: &RoomId, parts: &Parts) -> Option<Room> {
     if id.hides_addresses() {
         room.hide_addresses();
     }
+    let mut fits = Limits::PAGE_ENTRIES;
     while room.head().seq < state.head {
-        let page = within(parts.backends.log.read(id, room.head(), Limits::PAGE_ENTRIES)).await.ok()?;
+        let Ok(page) = within(parts.backends.log.read(id, room.head(), fits)).await else {
+            fits /= 8; // It answered a moment ago: the page may be too large for the time.
+            if fits == 0 {
+                return None;
+            }
+            continue;
+        };
         if page.entries.is_empty() {
             return None; // It changed under us; whoever waits comes back.
         }
@@ -199,7 +220,7 @@ async fn turn_away(events: &mut mpsc::Receiver<ToRoom>) {
 
 fn refuse(event: ToRoom) {
     if let ToRoom::Attach(_, outlet, _) = event {
-        outlet.close(CloseCode::Later, CloseCode::Later.reason_with_hint(1_000));
+        outlet.close(CloseCode::Later, CloseCode::Later.reason_with_hint(LATER_MS));
     }
 }
 
@@ -263,14 +284,38 @@ impl Task {
     }
 
     /// Starts to read a page for a socket, once what it was sent before is written.
-    fn read(&self, conn: ConnId, after: Offset) {
-        let Some(outlet) = self.conns.get(&conn).map(|known| known.outlet.clone()) else { return };
-        let (log, id) = (Arc::clone(&self.parts.backends.log), self.id.clone());
+    fn read(&mut self, conn: ConnId, after: Offset) {
+        let Some(known) = self.conns.get_mut(&conn) else { return };
+        known.reading += 1;
+        let asked = Asked { conn, after, number: known.reading };
+        self.read_in(Duration::ZERO, asked);
+    }
+
+    fn read_in(&self, wait: Duration, asked: Asked) {
+        let Some(outlet) = self.conns.get(&asked.conn).map(|known| known.outlet.clone()) else { return };
+        let (log, id, fits) = (Arc::clone(&self.parts.backends.log), self.id.clone(), self.fits);
         self.reads.push(Box::pin(async move {
+            tokio::time::sleep(wait).await;
             outlet.drained().await;
-            let page = within(log.read(&id, after, Limits::PAGE_ENTRIES)).await;
-            (conn, page.map(|page| fitting(page.entries)))
+            let page = within(log.read(&id, asked.after, fits)).await;
+            (asked, page.map(|page| fitting(page.entries)))
         }));
+    }
+
+    /// A log that does not answer is no fault of the socket: it stays, and its page is read again.
+    fn was_read(&mut self, asked: Asked, page: Result<Page, LogError>) {
+        if self.conns.get(&asked.conn).is_none_or(|known| known.reading != asked.number) {
+            return; // It is gone, or the log began anew and it asked for something else.
+        }
+        self.learn_size(page.is_ok());
+        match page {
+            Ok(entries) => self.handle(RoomEvent::Page { conn: asked.conn, entries }),
+            Err(_) => self.read_in(READ_AGAIN, asked),
+        }
+    }
+
+    fn learn_size(&mut self, in_time: bool) {
+        self.fits = if in_time { (self.fits * 2).min(Limits::PAGE_ENTRIES) } else { (self.fits / 2).max(1) };
     }
 
     fn read_past(&self, conn: ConnId, before: Offset) {
@@ -326,15 +371,18 @@ impl Task {
         self.read_again = None;
         loop {
             let head = self.room.head();
-            let Ok(LogPage { state, entries }) =
-                within(self.parts.backends.log.read(&self.id, head, Limits::PAGE_ENTRIES)).await
-            else {
+            let page = within(self.parts.backends.log.read(&self.id, head, self.fits)).await;
+            self.learn_size(page.is_ok());
+            let Ok(LogPage { state, entries }) = page else {
                 self.read_again = Some(Instant::now() + READ_AGAIN);
                 return;
             };
             if state.epoch != head.epoch || head.seq < state.oldest {
                 tracing::warn!(room = crate::room_tag::tag(&self.id), "the log began anew");
                 metrics::counter!("holdfast_resyncs_total").increment(1);
+                for known in self.conns.values_mut() {
+                    known.reading += 1; // What was asked of the old one is dropped.
+                }
                 self.handle(RoomEvent::Reborn { from: state.start() });
                 continue;
             }
@@ -384,11 +432,16 @@ impl Task {
         self.send(&[conn], &msg);
     }
 
+    fn token(&self, peer: PeerId) -> Token {
+        self.parts.secret.seat_token(&self.id, peer, clock::now().plus(self.parts.seat_ms))
+    }
+
     fn renew_ice(&self) {
         for (conn, known) in &self.conns {
             if let Some(peer) = known.seat {
                 let servers = self.parts.relay.ice_servers(&self.id, peer, &known.host);
-                self.send(&[*conn], &ServerMsg::Ice { servers });
+                let token = Some(self.token(peer));
+                self.send(&[*conn], &ServerMsg::Ice { servers, token });
             }
         }
     }
@@ -396,7 +449,9 @@ impl Task {
     fn close_conn(&mut self, conn: ConnId, code: CloseCode) {
         if let Some(known) = self.conns.remove(&conn) {
             tracing::info!(room = crate::room_tag::tag(&self.id), conn = %conn, code = code.text(), "closed by the room");
-            known.outlet.close(code, code.text().to_owned());
+            let hinted = matches!(code, CloseCode::Later | CloseCode::Restart);
+            let reason = if hinted { code.reason_with_hint(LATER_MS) } else { code.text().to_owned() };
+            known.outlet.close(code, reason);
         }
     }
 }

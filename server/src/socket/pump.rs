@@ -72,7 +72,7 @@ impl Pump {
             let shed = async {
                 match cut_off.as_mut() {
                     Some(cut_off) => {
-                        // Who comes after the cut stays: the others may be cut off too, and a call needs some server.
+                        // Who comes after the cut stays: the way to the others may be cut as well, and a call needs some server.
                         let _ = cut_off.wait_for(|since| since.is_some_and(|since| opened < since)).await;
                         tokio::time::sleep_until(opened + Duration::from_millis(Limits::CUT_OFF_SOCKET_MS)).await;
                     }

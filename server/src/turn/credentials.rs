@@ -51,7 +51,7 @@ impl Credentials {
 
 impl AuthHandler for Credentials {
     fn auth_handle(&self, username: &str, realm: &str, _src_addr: SocketAddr) -> Result<Vec<u8>, turn::Error> {
-        let now_s = crate::clock::now().as_unix() / 1_000;
+        let now_s = crate::clock::wall_s();
         self.key_of(username, realm, now_s).ok_or(turn::Error::ErrNoSuchUser)
     }
 }

@@ -123,7 +123,7 @@ impl Relay {
     }
 
     fn servers(&self, owner: &str, host: &str, ttl_s: u64) -> Vec<IceServer> {
-        let expires_s = clock::now().as_unix() / 1_000 + ttl_s;
+        let expires_s = clock::wall_s() + ttl_s;
         let username = format!("{expires_s}:{owner}");
         let credential = self.credentials.password(&username);
         let mut servers = vec![];

@@ -3,6 +3,7 @@
 use super::guard::{Guard, Verdict, count_refusal};
 use super::relay::{GuardedPorts, RelayPorts};
 use crate::clock;
+use holdfast::Millis;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -71,7 +72,7 @@ async fn admit(
     datagram: &[u8],
     from: SocketAddr,
 ) -> Option<Option<String>> {
-    match guard.judge(datagram, from, clock::now()) {
+    match guard.judge(datagram, from, Millis::from_unix(clock::wall_s() * 1_000)) {
         Verdict::Pass(nonce) => Some(nonce),
         Verdict::Drop => None,
         Verdict::Reply(reply) => {

@@ -37,6 +37,9 @@ pub(crate) struct Shared {
     pub(crate) skew_ms: i64,
     /// Sockets it opened.
     pub(crate) sockets: u32,
+    /// Times a server welcomed it, and closed it with a code.
+    pub(crate) welcomes: u32,
+    pub(crate) closes: Vec<String>,
     /// When it came into the room, each time.
     pub(crate) arrived: Vec<u64>,
     disk: Vec<Unsent>,
@@ -212,6 +215,15 @@ impl Driver {
             && let Ok(ServerMsg::Resync { .. }) = decode::<ServerMsg>(text)
         {
             self.shared.lock().expect("no panic").resyncs += 1;
+        }
+        match &event {
+            Event::Socket(_, SocketEvent::Text(text)) if text.starts_with("{\"welcome\"") => {
+                self.shared.lock().expect("no panic").welcomes += 1;
+            }
+            Event::Socket(_, SocketEvent::Closed(code, why)) => {
+                self.shared.lock().expect("no panic").closes.push(format!("{code:?} {why}"));
+            }
+            _ => {}
         }
         for effect in self.session.handle(self.now(), event) {
             self.run(effect);
