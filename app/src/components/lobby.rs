@@ -5,11 +5,12 @@ use super::header::Header;
 use super::icon::{Glyph, Icon};
 use super::input_button::InputButton;
 use super::notices::Notices;
+use super::picture::Picture;
 use crate::call::use_call;
-use crate::dom::{METER_ID, video_id};
+use crate::dom::METER_ID;
 use holdfast::session::Intent;
 use holdfast::view::{DeviceState, LinkView, LobbyView, MediaKind, Phase};
-use holdfast::{Limits, RoomId};
+use holdfast::{CallView, Limits, RoomId};
 use leptos::prelude::*;
 
 /// Before the call.
@@ -21,6 +22,7 @@ pub(crate) fn Lobby(room: RoomId, name: String) -> impl IntoView {
     let joining = call.memo(|view| view.phase == Phase::Joining);
     let full = call.memo(|view| view.lobby.as_ref().is_some_and(|lobby| lobby.full));
     let link = call.part(|view| view.link);
+    let main = NodeRef::new();
     let who = call.part(|view| view.lobby.as_ref().map(LobbyView::summary));
     let who = move || match (link(), who()) {
         (LinkView::Offline { .. }, _) => "The server does not answer. Trying again…".into(),
@@ -30,7 +32,7 @@ pub(crate) fn Lobby(room: RoomId, name: String) -> impl IntoView {
     view! {
         <div class="lobby">
             <Header />
-            <main class="lobby-main">
+            <main class="lobby-main" node_ref=main tabindex="-1">
                 <Preview />
                 <section class="lobby-side">
                     <div>
@@ -50,7 +52,7 @@ pub(crate) fn Lobby(room: RoomId, name: String) -> impl IntoView {
                     </noscript>
                 </section>
             </main>
-            <Notices />
+            <Notices main />
         </div>
     }
 }
@@ -107,15 +109,17 @@ fn Preview() -> impl IntoView {
     let call = use_call();
     let camera = call.part(|view| view.me.camera);
     Effect::new(move |_| call.send(Intent::TileShown(None)));
+    let request = call.part(CallView::request);
     let words = move || match camera() {
         DeviceState::On => "",
         DeviceState::Starting => "Starting your camera…",
+        DeviceState::Asking => request(),
         DeviceState::Off => "Your camera is off.",
         DeviceState::Failed(problem) => problem.advice(MediaKind::Video),
     };
     view! {
         <div class="preview">
-            <video id=video_id(None) autoplay playsinline prop:muted=true hidden=move || camera() != DeviceState::On aria-label="Your camera"></video>
+            <Picture who=None label=|| "Your camera".to_owned() hidden=Signal::derive(move || camera() != DeviceState::On) />
             <div class="preview-empty" hidden=move || camera() == DeviceState::On>
                 <Icon glyph=Glyph::CameraOff />
                 <p>{words}</p>
@@ -135,6 +139,7 @@ fn MicrophoneCheck() -> impl IntoView {
     let words = move || match microphone() {
         DeviceState::On => "Say something: the bar moves when we hear you.",
         DeviceState::Starting => "Starting your microphone…",
+        DeviceState::Asking => DeviceState::Asking.words(MediaKind::Audio),
         DeviceState::Off => "Your microphone is off.",
         DeviceState::Failed(problem) => problem.advice(MediaKind::Audio),
     };
