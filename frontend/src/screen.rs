@@ -7,6 +7,7 @@ use crate::listener::Listener;
 use app::dom::{METER_ID, video_id};
 use holdfast::PeerId;
 use holdfast::session::{Event, MediaEvent};
+use holdfast::view::fills;
 use std::cell::RefCell;
 use std::rc::Rc;
 use wasm_bindgen::{JsCast, JsValue};
@@ -20,6 +21,9 @@ pub(crate) struct Screen {
     /// Waits for a click or key to let sound through, where the browser asks for one.
     unmute: Rc<RefCell<Vec<Listener>>>,
 }
+
+/// The pictures of the others.
+const OTHERS: &str = "[data-tile='peer'] video";
 
 fn document() -> Option<Document> {
     web_sys::window()?.document()
@@ -51,10 +55,19 @@ impl Screen {
 
     /// Plays everybody through another speaker.
     pub(crate) fn set_speaker(&mut self, id: String) {
-        for video in videos() {
+        for video in videos(OTHERS) {
             set_sink(&video, &id, self.inbox.clone());
         }
         self.speaker = Some(id);
+    }
+
+    /// Shows pictures whole where filling their box would cut off too much.
+    pub(crate) fn fit() {
+        for video in videos("video") {
+            let boxed = (video.client_width().unsigned_abs(), video.client_height().unsigned_abs());
+            let whole = !fills((video.video_width(), video.video_height()), boxed);
+            let _ = video.toggle_attribute_with_force("data-whole", whole);
+        }
     }
 
     /// Moves the meter of the own microphone, if it is shown.
@@ -65,8 +78,8 @@ impl Screen {
     }
 }
 
-fn videos() -> Vec<HtmlVideoElement> {
-    let found = document().and_then(|document| document.query_selector_all("[data-tile='peer'] video").ok());
+fn videos(which: &str) -> Vec<HtmlVideoElement> {
+    let found = document().and_then(|document| document.query_selector_all(which).ok());
     let nodes =
         found.map(|list| (0..list.length()).filter_map(|n| list.get(n)).collect::<Vec<_>>()).unwrap_or_default();
     nodes.into_iter().filter_map(|node| node.dyn_into().ok()).collect()
@@ -108,7 +121,7 @@ async fn play(video: HtmlVideoElement, unmute: Rc<RefCell<Vec<Listener>>>, inbox
 
 /// A gesture: sound may play from now on. One that does not count as a gesture leaves the picture running.
 fn let_sound_in(inbox: &Inbox) {
-    for video in videos().into_iter().filter(|video| video.muted()) {
+    for video in videos(OTHERS).into_iter().filter(|video| video.muted()) {
         video.set_muted(false);
         let Ok(playing) = video.play() else { continue };
         let inbox = inbox.clone();

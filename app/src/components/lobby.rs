@@ -5,9 +5,8 @@ use super::header::Header;
 use super::icon::{Glyph, Icon};
 use super::input_button::InputButton;
 use super::notices::Notices;
-use super::picture::Picture;
 use crate::call::use_call;
-use crate::dom::METER_ID;
+use crate::dom::{METER_ID, video_id};
 use holdfast::session::Intent;
 use holdfast::view::{DeviceState, LinkView, LobbyView, MediaKind, Phase};
 use holdfast::{CallView, Limits, RoomId};
@@ -119,7 +118,7 @@ fn Preview() -> impl IntoView {
     };
     view! {
         <div class="preview">
-            <Picture who=None label=|| "Your camera".to_owned() hidden=Signal::derive(move || camera() != DeviceState::On) />
+            <video id=video_id(None) autoplay playsinline prop:muted=true hidden=move || camera() != DeviceState::On aria-label="Your camera"></video>
             <div class="preview-empty" hidden=move || camera() == DeviceState::On>
                 <Icon glyph=Glyph::CameraOff />
                 <p>{words}</p>

@@ -13,6 +13,5 @@ pub(crate) mod icon;
 pub(crate) mod input_button;
 pub(crate) mod lobby;
 pub(crate) mod notices;
-pub(crate) mod picture;
 pub(crate) mod stage;
 pub(crate) mod tile;

@@ -1,8 +1,8 @@
 //! One person's picture, name and state.
 
 use super::icon::{Glyph, Icon};
-use super::picture::Picture;
 use crate::call::use_call;
+use crate::dom::video_id;
 use holdfast::PeerId;
 use holdfast::session::Intent;
 use holdfast::view::{DeviceState, TileView, initials};
@@ -36,7 +36,7 @@ pub(crate) fn Tile(peer: PeerId) -> impl IntoView {
         >
             // Behind the picture: seen until there is one, and when the camera is off.
             <div class="tile-face" aria-hidden="true"><span>{move || initials(&plain_name())}</span></div>
-            <Picture who=Some(peer) label=move || format!("{}'s picture", name()) />
+            <video id=video_id(Some(peer)) autoplay playsinline aria-label=move || format!("{}'s picture", name())></video>
             <Show when=move || !trouble().is_empty()>
                 <p class="tile-trouble" data-trouble="">{trouble}</p>
             </Show>
@@ -66,7 +66,7 @@ pub(crate) fn OwnTile() -> impl IntoView {
             aria-label=name
         >
             <div class="tile-face" aria-hidden="true"><span>{move || initials(&me.read().name)}</span></div>
-            <Picture who=None label=|| "Your camera".to_owned() />
+            <video id=video_id(None) autoplay playsinline prop:muted=true aria-label="Your camera"></video>
             <Show when=move || me.read().paused>
                 <p class="tile-trouble" data-paused="">"Paused until you are back"</p>
             </Show>
