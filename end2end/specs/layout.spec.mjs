@@ -117,7 +117,7 @@ test('the list shows the camera that runs, and another one that fails can be cho
   };
   const ana = await people('Ana', { init: broken });
   await ana.button('Devices').click();
-  const list = ana.page.getByLabel('Camera', { exact: true });
+  const list = ana.page.getByRole('combobox', { name: 'Camera' });
   await expect(list.locator('option')).toHaveCount(2);
   const runs = await list.inputValue();
   for (const refused of [1, 2]) {

@@ -104,18 +104,18 @@ async fn play(video: HtmlVideoElement, unmute: Rc<RefCell<Vec<Listener>>>, inbox
     if !JsFuture::from(playing).await.is_err_and(blocked) {
         return;
     }
-    inbox.post(Event::Media(MediaEvent::Unheard(true)));
     video.set_muted(true);
-    if let Ok(playing) = video.play() {
-        let _ = JsFuture::from(playing).await;
-    }
-    let Some(document) = document() else { return };
-    if unmute.borrow().is_empty() {
+    // Listen before asking for a click, so that no click comes too early.
+    if let Some(document) = document().filter(|_| unmute.borrow().is_empty()) {
         let listen = |name| {
             let inbox = inbox.clone();
             Listener::new(&document, name, move |_| let_sound_in(&inbox))
         };
         *unmute.borrow_mut() = vec![listen("pointerup"), listen("click"), listen("keydown")];
+    }
+    inbox.post(Event::Media(MediaEvent::Unheard(true)));
+    if let Ok(playing) = video.play() {
+        let _ = JsFuture::from(playing).await;
     }
 }
 

@@ -27,13 +27,13 @@ pub(crate) fn ChatPanel(chat_button: NodeRef<leptos::html::Button>) -> impl Into
     // How far what is under the eye is from the end of the log: this stays when older messages come before it.
     let from_end = StoredValue::new(0);
     let measure = move || {
-        if let Some(log) = log.get_untracked() {
+        if let Some(log) = log.try_get_untracked().flatten() {
             from_end.set_value(log.scroll_height() - log.scroll_top());
             at_end.set_value(from_end.get_value() <= log.client_height() + NEAR_END_PX);
         }
     };
     let scroll = move |back: i32| {
-        if let Some(log) = log.get_untracked() {
+        if let Some(log) = log.try_get_untracked().flatten() {
             log.set_scroll_top(log.scroll_height() - back);
         }
         measure();
@@ -65,10 +65,10 @@ pub(crate) fn ChatPanel(chat_button: NodeRef<leptos::html::Button>) -> impl Into
         let longer = first != first_before && chat.iter().any(|line| Some(line.id) == first_before);
         request_animation_frame(move || {
             // Whoever reads back is left in peace.
-            if !was_open || mine != mine_before || at_end.get_value() {
+            if !was_open || mine != mine_before || at_end.try_get_value() == Some(true) {
                 scroll(0);
             } else if longer {
-                scroll(from_end.get_value());
+                scroll(from_end.try_get_value().unwrap_or_default());
             } else {
                 measure();
             }
@@ -76,7 +76,7 @@ pub(crate) fn ChatPanel(chat_button: NodeRef<leptos::html::Button>) -> impl Into
         (open, first, mine)
     });
     let focus_log = move || {
-        if let Some(log) = log.get_untracked() {
+        if let Some(log) = log.try_get_untracked().flatten() {
             let _ = log.focus();
         }
     };
@@ -90,7 +90,7 @@ pub(crate) fn ChatPanel(chat_button: NodeRef<leptos::html::Button>) -> impl Into
         if !open.get() && closing.get_value() {
             closing.set_value(false);
             request_animation_frame(move || {
-                if let Some(button) = chat_button.get_untracked() {
+                if let Some(button) = chat_button.try_get_untracked().flatten() {
                     let _ = button.focus();
                 }
             });
@@ -143,14 +143,14 @@ fn ChatForm(open: Memo<bool>, resized: impl Fn() + Copy + 'static) -> impl IntoV
     Effect::new(move |_| {
         if open.get() {
             request_animation_frame(move || {
-                if let Some(field) = field.get_untracked() {
+                if let Some(field) = field.try_get_untracked().flatten() {
                     let _ = field.focus();
                 }
             });
         }
     });
     let send = move || {
-        let Some(field) = field.get_untracked() else { return };
+        let Some(field) = field.try_get_untracked().flatten() else { return };
         let text = field.value();
         let chars = text.chars().count();
         if text.trim().is_empty() || chars > Limits::CHAT_CHARS {

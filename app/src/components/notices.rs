@@ -13,13 +13,13 @@ pub(crate) fn Notices(main: NodeRef<Main>) -> impl IntoView {
     let notices = call.memo(|view| view.notices.clone());
     let buttons = StoredValue::new(Vec::<(u64, NodeRef<Button>)>::new());
     let dismiss = move |id: u64| {
-        // A button that is gone from the page is no longer found by its reference.
-        buttons.update_value(|all| all.retain(|(_, button)| button.get_untracked().is_some()));
+        // The reference of a button that is gone is disposed of with its notice: reading it the plain way would panic.
+        buttons.update_value(|all| all.retain(|(_, button)| button.try_get_untracked().flatten().is_some()));
         let next = buttons.with_value(|all| {
             let later = all.iter().find(|(other, _)| *other > id);
             later.or_else(|| all.iter().rev().find(|(other, _)| *other < id)).map(|(_, button)| *button)
         });
-        match next.and_then(|button| button.get_untracked()) {
+        match next.and_then(|button| button.try_get_untracked().flatten()) {
             Some(button) => drop(button.focus()),
             None => focus(main),
         }
@@ -45,9 +45,9 @@ pub(crate) fn Notices(main: NodeRef<Main>) -> impl IntoView {
     }
 }
 
-/// Puts the focus at the beginning of a screen.
+/// Puts the focus at the beginning of a screen, if it is still shown.
 pub(crate) fn focus(main: NodeRef<Main>) {
-    if let Some(main) = main.get_untracked() {
+    if let Some(main) = main.try_get_untracked().flatten() {
         let _ = main.focus();
     }
 }
