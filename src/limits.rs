@@ -198,6 +198,8 @@ impl Limits {
     pub const NOTICE_MS: u64 = 6_000;
     /// How long a notice stays that somebody must act on.
     pub const NOTICE_TO_READ_MS: u64 = 30_000;
+    /// A browser that has not answered for a camera or microphone after this is asking the person.
+    pub const ASKS_AFTER_MS: u64 = 2_000;
     /// People on screen from which on the active speaker comes first.
     pub const CROWDED_FROM: usize = 5;
 

@@ -96,3 +96,60 @@ fn a_phone_call_interrupts_and_nothing_is_restarted() {
     let _ = media(&mut session, MediaEvent::Interrupted(MediaKind::Audio, false));
     assert_eq!(session.view().me.microphone, DeviceState::Off, "what was off stays off");
 }
+
+fn asks_for(effects: &[Effect], wanted: Option<&str>) -> bool {
+    let wanted = Some(wanted.map(str::to_owned));
+    effects.iter().any(|effect| matches!(effect, Effect::Capture(capture) if capture.video == wanted))
+}
+
+#[test]
+fn the_list_shows_the_camera_that_runs_and_a_fall_back_says_so() {
+    let mut session = in_the_lobby();
+    let _ = media(&mut session, MediaEvent::Started(MediaKind::Video, "a".into()));
+    let choose = || Event::Intent(Intent::ChooseDevice(MediaKind::Video, "b".into()));
+    for _ in 0..2 {
+        assert!(asks_for(&session.handle(NOW, choose()), Some("b")), "it can be chosen again");
+        assert_eq!(session.view().devices.camera, "b", "what was chosen is shown until it fails");
+        let effects = media(&mut session, MediaEvent::Failed(MediaKind::Video, MediaProblem::Busy));
+        assert!(asks_for(&effects, Some("a")), "the one before goes on: {effects:?}");
+        let _ = media(&mut session, MediaEvent::Started(MediaKind::Video, "a".into()));
+        let view = session.view();
+        assert_eq!((view.devices.camera.as_str(), view.me.camera), ("a", DeviceState::On));
+        assert!(view.notices.last().is_some_and(|notice| notice.text.starts_with("That camera did not start")));
+    }
+    let _ = session.handle(NOW, choose());
+    let _ = media(&mut session, MediaEvent::Failed(MediaKind::Video, MediaProblem::Busy));
+    let effects = media(&mut session, MediaEvent::Failed(MediaKind::Video, MediaProblem::Missing));
+    assert!(asks_for(&effects, None), "neither starts: the usual one will do");
+}
+
+#[test]
+fn a_speaker_that_fails_is_not_shown_as_chosen() {
+    let mut session = in_the_lobby();
+    let _ = session.handle(NOW, Event::Intent(Intent::ChooseSpeaker("gone".into())));
+    assert_eq!(media(&mut session, MediaEvent::SpeakerFailed), [Effect::SetSpeaker(String::new())]);
+    assert!(media(&mut session, MediaEvent::SpeakerFailed).is_empty(), "each tile reports it once");
+    assert_eq!((session.view().devices.speaker.as_str(), session.view().notices.len()), ("", 1));
+}
+
+#[test]
+fn a_question_without_an_answer_is_said_and_the_first_press_explains() {
+    let mut session = in_the_lobby();
+    let late = session.next_deadline().expect("the question is watched");
+    let _ = session.handle(late, Event::Tick);
+    let late = NOW.plus(holdfast::Limits::ASKS_AFTER_MS);
+    let _ = session.handle(late, Event::Tick);
+    let view = session.view();
+    assert_eq!((view.me.microphone, view.me.camera), (DeviceState::Asking, DeviceState::Asking));
+    assert!(view.request().contains("camera and microphone: please allow"));
+    assert_eq!(view.announcement.1, view.request());
+    let press = |session: &mut Session| session.handle(late, Event::Intent(Intent::ToggleMicrophone));
+    assert!(press(&mut session).is_empty());
+    assert_eq!(session.view().me.microphone, DeviceState::Asking, "the first press only explains");
+    assert_eq!(session.view().notices.len(), 1);
+    assert_eq!(press(&mut session), [Effect::Mute]);
+    assert_eq!(session.view().me.microphone, DeviceState::Off, "the next one switches off");
+    assert!(press(&mut session).is_empty(), "the browser is not asked once more");
+    assert_eq!(media(&mut session, MediaEvent::Started(MediaKind::Audio, "mic".into())), [Effect::Unmute]);
+    assert_eq!(session.view().me.microphone, DeviceState::On);
+}

@@ -1,4 +1,4 @@
-//! How loud everyone is, a few times a second.
+//! How loud everyone is and how their pictures fit, a few times a second.
 
 use crate::externs::{AnalyserExt, ReceiverExt};
 use crate::inbox::Inbox;
@@ -43,6 +43,7 @@ impl Levels {
         let ear = Rc::<RefCell<Option<Ear>>>::default();
         let listening = Rc::clone(&ear);
         let timer = Interval::new(EVERY_MS, move || {
+            Screen::fit();
             let post = |who: Option<PeerId>, level| inbox.post(Event::Media(MediaEvent::Level(who, level)));
             if let Some(ear) = &*listening.borrow() {
                 if ear.context.state() == AudioContextState::Suspended {

@@ -41,10 +41,10 @@ impl Browser {
     pub(crate) fn new(inbox: Inbox) -> Self {
         let socket = Socket::new(inbox.clone());
         Self {
+            screen: Rc::new(RefCell::new(Screen::new(inbox.clone()))),
             inbox,
             socket,
             connections: Connections::default(),
-            screen: Rc::default(),
             outbox: Outbox::default(),
             room: None,
         }

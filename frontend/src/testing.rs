@@ -58,7 +58,8 @@ impl Probe {
         let preview = MediaStream::new().expect("the browser makes streams");
         let media = Media::new(inbox.clone(), preview, Rc::new(|_, _| ()));
         let socket = Socket::new(inbox.clone());
-        Self { inbox, mail, socket, media, connections, screen: Rc::default() }
+        let screen = Rc::new(RefCell::new(Screen::new(inbox.clone())));
+        Self { inbox, mail, socket, media, connections, screen }
     }
 
     /// Waits for an event that `wanted` takes; others are dropped.

@@ -136,6 +136,10 @@ pub enum MediaEvent {
     Devices(Devices),
     /// How loud somebody is, 0 to 100; `None` is oneself.
     Level(Option<PeerId>, u8),
+    /// The browser plays no sound of others before a click or key, or does from now on.
+    Unheard(bool),
+    /// The chosen speaker cannot be used.
+    SpeakerFailed,
 }
 
 /// What a browser says of a STUN or TURN server that it tried.

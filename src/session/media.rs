@@ -5,7 +5,7 @@ use super::{Capture, Effect, MediaEvent, Session};
 use crate::id::PeerId;
 use crate::limits::Limits;
 use crate::time::Millis;
-use crate::view::{DeviceState, Devices, MediaKind, MediaProblem, Phase, SelfView};
+use crate::view::{DeviceState, Devices, MediaKind, MediaProblem, Phase, SelfView, UNHEARD, question};
 use crate::wire::{ClientMsg, MediaState, PeerMsg};
 use std::sync::Arc;
 
@@ -20,11 +20,30 @@ struct Input {
     held: bool,
     problem: Option<MediaProblem>,
     device: Option<String>,
+    /// The device that ran last: where the chosen one fails, this one goes on.
+    ran: Option<String>,
+    /// Since when the browser has not answered.
+    asked: Option<Millis>,
+    /// It takes so long that the browser must be asking the person.
+    asks: bool,
+    /// A press of the button has said so.
+    said: bool,
 }
 
 impl Default for Input {
     fn default() -> Self {
-        Self { wanted: true, running: false, starting: false, held: false, problem: None, device: None }
+        Self {
+            wanted: true,
+            running: false,
+            starting: false,
+            held: false,
+            problem: None,
+            device: None,
+            ran: None,
+            asked: None,
+            asks: false,
+            said: false,
+        }
     }
 }
 
@@ -36,12 +55,31 @@ impl Input {
             (true, true, _) => DeviceState::On,
             (true, false, Some(problem)) => DeviceState::Failed(problem),
             (true, false, None) if self.held => DeviceState::Held,
+            (true, false, None) if self.asks => DeviceState::Asking,
             (true, false, None) => DeviceState::Starting,
         }
     }
 
     const fn flows(&self) -> bool {
         self.wanted && self.running
+    }
+
+    /// Notes the time of a question to the browser; true when it has just become one to the person.
+    fn wait(&mut self, now: Millis) -> bool {
+        if !self.starting {
+            (self.asked, self.asks, self.said) = (None, false, false);
+            return false;
+        }
+        let since = *self.asked.get_or_insert(now);
+        let asked = std::mem::replace(&mut self.asks, now.since(since) >= Limits::ASKS_AFTER_MS);
+        self.asks && !asked && self.wanted
+    }
+
+    /// The first press while the browser asks explains; only the next one switches off.
+    const fn explains(&mut self) -> bool {
+        let explains = self.asks && self.wanted && !self.said;
+        self.said = self.asks;
+        explains
     }
 }
 
@@ -54,6 +92,8 @@ pub(super) struct Media {
     barred: Option<MediaProblem>,
     /// Nothing of ours goes out, whatever is wanted: the person cannot see that they are in a call.
     paused: bool,
+    /// The browser plays no sound before a click or key.
+    unheard: bool,
 }
 
 impl Media {
@@ -79,6 +119,23 @@ impl Media {
     /// What the person wants, whatever the devices do.
     pub(super) const fn wanted(&self) -> MediaState {
         MediaState { audio: self.microphone.wanted, video: self.camera.wanted }
+    }
+
+    /// Whether the others cannot be heard before a click or key.
+    pub(super) const fn is_unheard(&self) -> bool {
+        self.unheard
+    }
+
+    /// When a question that has no answer yet must be one to the person.
+    pub(super) fn next_deadline(&self) -> Option<Millis> {
+        let waits = [&self.microphone, &self.camera].into_iter().filter(|input| !input.asks);
+        waits.filter_map(|input| input.asked).map(|at| at.plus(Limits::ASKS_AFTER_MS)).min()
+    }
+
+    /// What the browser asks the person, if it has just begun to.
+    pub(super) fn wait(&mut self, now: Millis) -> Option<&'static str> {
+        let (microphone, camera) = (self.microphone.wait(now), self.camera.wait(now));
+        if microphone || camera { question(self.microphone.state(), self.camera.state()) } else { None }
     }
 
     pub(super) fn devices(&self) -> Arc<Devices> {
@@ -156,7 +213,8 @@ impl Media {
             return vec![];
         }
         let input = self.input(kind);
-        (input.running, input.starting, input.held, input.problem) = (false, true, false, None);
+        (input.running, input.starting, input.held) = (false, true, false);
+        (input.problem, input.asked) = (None, None);
         let device = Some(input.device.clone());
         let capture = match kind {
             MediaKind::Audio => Capture { audio: device, video: None },
@@ -166,6 +224,8 @@ impl Media {
     }
 
     pub(super) fn choose(&mut self, kind: MediaKind, id: String) -> Vec<Effect> {
+        // Shown as chosen until it fails: then the list has something to go back from.
+        self.show(kind, id.clone());
         self.input(kind).device = Some(id).filter(|id| !id.is_empty());
         let input = self.input(kind);
         if input.wanted || input.running { self.restart(kind) } else { vec![] } // A muted one stays muted.
@@ -176,15 +236,25 @@ impl Media {
         vec![Effect::SetSpeaker(id)]
     }
 
-    fn started(&mut self, kind: MediaKind, id: String) -> Vec<Effect> {
-        let input = self.input(kind);
-        (input.running, input.starting, input.problem) = (true, false, None);
-        let wanted = input.wanted;
+    fn speaker_failed(&mut self) -> Option<Effect> {
+        let speaker = std::mem::take(&mut Arc::make_mut(&mut self.devices).speaker);
+        (!speaker.is_empty()).then(|| Effect::SetSpeaker(String::new()))
+    }
+
+    fn show(&mut self, kind: MediaKind, id: String) {
         let devices = Arc::make_mut(&mut self.devices);
         match kind {
             MediaKind::Audio => devices.microphone = id,
             MediaKind::Video => devices.camera = id,
         }
+    }
+
+    fn started(&mut self, kind: MediaKind, id: String) -> Vec<Effect> {
+        let input = self.input(kind);
+        input.ran = Some(id.clone()).filter(|id| !id.is_empty());
+        (input.running, input.starting, input.problem) = (true, false, None);
+        let wanted = input.wanted;
+        self.show(kind, id);
         match (kind, wanted) {
             (MediaKind::Audio, true) if !self.paused => vec![Effect::Unmute],
             // Switched off while it was starting.
@@ -251,6 +321,20 @@ impl Session {
                 self.hear(now, who, level);
                 vec![]
             }
+            MediaEvent::Unheard(unheard) => {
+                if unheard && !std::mem::replace(&mut self.media.unheard, unheard) {
+                    self.announce(UNHEARD);
+                }
+                self.media.unheard = unheard;
+                vec![]
+            }
+            MediaEvent::SpeakerFailed => match self.media.speaker_failed() {
+                Some(usual) => {
+                    let _ = self.notify(now, "That speaker cannot be used. The usual one plays on.");
+                    vec![usual]
+                }
+                None => vec![], // The usual one: there is no other to go to.
+            },
         };
         effects.extend(self.tell_media(before));
         effects
@@ -259,8 +343,17 @@ impl Session {
     fn device_failed(&mut self, now: Millis, kind: MediaKind, problem: MediaProblem) -> Vec<Effect> {
         let input = self.media.input(kind);
         (input.running, input.starting) = (false, false);
-        if input.device.take().is_some() && problem != MediaProblem::Denied {
-            return self.media.restart(kind); // The chosen device is gone: the usual one will do.
+        let chosen = input.device.take();
+        if chosen.is_some() && problem != MediaProblem::Denied {
+            // The chosen one does not start: the one before it goes on, or else the usual one.
+            input.device = input.ran.take().filter(|ran| chosen.as_ref() != Some(ran));
+            let text = match kind {
+                MediaKind::Audio => "That microphone did not start. Using another one.",
+                MediaKind::Video => "That camera did not start. Using another one.",
+            };
+            let mut effects = self.notify(now, text);
+            effects.extend(self.media.restart(kind));
+            return effects;
         }
         input.problem = Some(problem);
         let wanted = input.wanted;
@@ -289,7 +382,7 @@ impl Session {
         if !input.running {
             return vec![];
         }
-        (input.running, input.device) = (false, None);
+        (input.running, input.device, input.ran) = (false, None, None);
         input.problem = input.problem.filter(|problem| *problem != MediaProblem::Interrupted);
         if !input.wanted {
             return vec![];
@@ -303,7 +396,16 @@ impl Session {
         effects
     }
 
-    pub(super) fn toggle_microphone(&mut self) -> Vec<Effect> {
+    /// Says what the browser waits for.
+    fn explain(&mut self, now: Millis) -> Vec<Effect> {
+        let asks = question(self.media.microphone.state(), self.media.camera.state());
+        asks.map(|text| self.notify(now, text)).unwrap_or_default()
+    }
+
+    pub(super) fn toggle_microphone(&mut self, now: Millis) -> Vec<Effect> {
+        if self.media.microphone.explains() {
+            return self.explain(now);
+        }
         let before = self.media.state();
         let input = &mut self.media.microphone;
         input.wanted = !input.wanted || input.held || (input.problem.is_some() && !input.running);
@@ -311,6 +413,7 @@ impl Session {
             (true, true) if self.media.paused => vec![],
             (true, true) => vec![Effect::Unmute],
             (false, _) => vec![Effect::Mute],
+            (true, false) if input.starting => vec![], // It is on its way.
             (true, false) => self.media.restart(MediaKind::Audio),
         };
         let text = self.media.microphone.state().words(MediaKind::Audio);
@@ -319,11 +422,16 @@ impl Session {
         effects
     }
 
-    pub(super) fn toggle_camera(&mut self) -> Vec<Effect> {
+    pub(super) fn toggle_camera(&mut self, now: Millis) -> Vec<Effect> {
+        if self.media.camera.explains() {
+            return self.explain(now);
+        }
         let before = self.media.state();
         let input = &mut self.media.camera;
         input.wanted = !input.wanted || input.held || (input.problem.is_some() && !input.running);
-        let mut effects = if input.wanted {
+        let mut effects = if input.wanted && input.starting {
+            vec![] // It is on its way.
+        } else if input.wanted {
             self.media.restart(MediaKind::Video)
         } else {
             input.running = false;

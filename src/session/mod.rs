@@ -169,6 +169,9 @@ impl Session {
         let mut effects = self.apply(now, event);
         effects.extend(self.send_due(now));
         effects.extend(self.pause_unseen(now));
+        if let Some(question) = self.media.wait(now) {
+            self.announce(question);
+        }
         effects.extend(self.note_read());
         self.note_changes(now);
         effects
@@ -240,6 +243,7 @@ impl Session {
             .chain(notices)
             .chain(chat)
             .chain(self.seat_by)
+            .chain(self.media.next_deadline())
             .chain(self.check.as_ref().and_then(Check::next_deadline))
             .min()
     }
@@ -267,6 +271,7 @@ impl Session {
             audio_only: self.audio_only,
             receipt: self.receipt.clone(),
             blocked: self.is_blocked(),
+            unheard: self.media.is_unheard() && !self.people.is_empty(),
             check: self.check.as_ref().map(Check::view).unwrap_or_default(),
             debug: self.debug_view(),
         }
@@ -301,8 +306,8 @@ impl Session {
             Intent::Join(name) => self.join(now, &name),
             Intent::Leave => self.leave(now),
             Intent::ToggleMicrophone | Intent::ToggleCamera if !self.wants_devices() => vec![],
-            Intent::ToggleMicrophone => self.toggle_microphone(),
-            Intent::ToggleCamera => self.toggle_camera(),
+            Intent::ToggleMicrophone => self.toggle_microphone(now),
+            Intent::ToggleCamera => self.toggle_camera(now),
             Intent::ChooseDevice(kind, id) => self.media.choose(kind, id),
             Intent::ChooseSpeaker(id) => self.media.choose_speaker(id),
             Intent::Say(text) => self.say(now, &text),

@@ -63,6 +63,8 @@ pub enum DeviceState {
     /// Wanted, and being started.
     #[default]
     Starting,
+    /// Wanted, and the browser waits for the person to allow it.
+    Asking,
     /// Running.
     On,
     /// Wanted, and not started before the person does something: it was not they who opened the page.
@@ -84,8 +86,27 @@ impl DeviceState {
             (Self::Off | Self::Held, MediaKind::Video) => "Camera off.",
             (Self::Starting, MediaKind::Audio) => "Starting the microphone.",
             (Self::Starting, MediaKind::Video) => "Starting the camera.",
+            (Self::Asking, MediaKind::Audio) => ASKS_MICROPHONE,
+            (Self::Asking, MediaKind::Video) => ASKS_CAMERA,
             (Self::Failed(problem), _) => problem.advice(kind),
         }
+    }
+}
+
+const ASKS_MICROPHONE: &str = "Your browser asks for the microphone: please allow.";
+const ASKS_CAMERA: &str = "Your browser asks for the camera: please allow.";
+
+/// What to say where the browser keeps the sound back.
+pub const UNHEARD: &str = "Click to hear the others";
+
+/// What the browser asks the person, if it asks.
+#[must_use]
+pub fn question(microphone: DeviceState, camera: DeviceState) -> Option<&'static str> {
+    match (microphone == DeviceState::Asking, camera == DeviceState::Asking) {
+        (true, true) => Some("Your browser asks for camera and microphone: please allow."),
+        (true, false) => Some(ASKS_MICROPHONE),
+        (false, true) => Some(ASKS_CAMERA),
+        (false, false) => None,
     }
 }
 

@@ -10,9 +10,9 @@ mod words;
 
 pub use chat::{ChatLine, ChatStatus, Earlier, with_days};
 pub use check::{CheckView, Finding, Subject};
-pub use devices::{Device, DeviceState, Devices, MediaKind, MediaProblem};
+pub use devices::{Device, DeviceState, Devices, MediaKind, MediaProblem, UNHEARD, question};
 pub use receipt::{Interruption, Receipt};
-pub use tiles::{MediaPath, TileView};
+pub use tiles::{MediaPath, TileView, fills};
 
 use crate::id::{PeerId, RoomId};
 use crate::time::Millis;
@@ -174,6 +174,8 @@ pub struct CallView {
     pub receipt: Option<Receipt>,
     /// The network lets no call through: nobody is reached directly, and no relay is.
     pub blocked: bool,
+    /// The browser plays no sound of the others before a click or key.
+    pub unheard: bool,
     /// What a page that checks found.
     pub check: CheckView,
     /// What a developer sees.
@@ -202,6 +204,12 @@ impl CallView {
     #[must_use]
     pub fn people(&self) -> usize {
         self.tiles.len() + 1
+    }
+
+    /// What the person has to do for camera, microphone or sound; empty when nothing.
+    #[must_use]
+    pub fn request(&self) -> &'static str {
+        question(self.me.microphone, self.me.camera).unwrap_or(if self.unheard { UNHEARD } else { "" })
     }
 
     /// What is said over the message field; empty when all is well.

@@ -81,6 +81,9 @@ impl TileView {
             (MediaPath::Live | MediaPath::Audio, true, _, Some(s)) => format!("{name}: no picture{}", since(s)),
             (MediaPath::Audio, true, ..) => format!("{name}: sound only, the connection carries no more"),
             (MediaPath::Live, true, ..) => String::new(),
+            (MediaPath::Live | MediaPath::Audio, false, _, Some(s)) => {
+                format!("{name} lost the server, and no picture comes{}", since(s))
+            }
             (MediaPath::Live | MediaPath::Audio, false, ..) => format!("{name} lost the server, the call goes on"),
             (MediaPath::Recovering | MediaPath::Lost, true, ..) if self.no_way.is_some() => {
                 let relay =
@@ -106,5 +109,28 @@ impl TileView {
             }
             (MediaPath::Lost, true, None, _) => format!("{name}'s picture is lost, trying again…"),
         }
+    }
+}
+
+/// Whether a picture of this width and height fills a tile of that size: not where the crop would hide more than a
+/// quarter of it, a head perhaps. Before there is a picture, or a tile, nothing is lost.
+#[must_use]
+pub fn fills(picture: (u32, u32), tile: (u32, u32)) -> bool {
+    let across = u64::from(picture.0) * u64::from(tile.1);
+    let down = u64::from(picture.1) * u64::from(tile.0);
+    // The part that stays is the smaller of the two over the greater.
+    across.min(down) == 0 || across.min(down) * 4 >= across.max(down) * 3
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_crop_hides_at_most_a_quarter() {
+        let wide = (1_280, 720);
+        assert!(fills(wide, (622, 346)) && fills((640, 480), wide), "three quarters of 4:3 are seen in 16:9");
+        assert!(!fills((360, 640), (622, 700)) && !fills((360, 640), wide) && !fills(wide, (300, 600)));
+        assert!(fills((0, 0), wide) && fills(wide, (0, 0)));
     }
 }

@@ -8,7 +8,7 @@ use leptos::prelude::*;
 
 /// A message with its author, time and whether it is stored, under its day where one begins with it.
 #[component]
-pub(crate) fn Line(line: ChatLine, begins: bool) -> impl IntoView {
+pub(crate) fn Line(line: ChatLine, begins: bool, focus_log: impl Fn() + Copy + Send + Sync + 'static) -> impl IntoView {
     let call = use_call();
     let offset_min = (call.offset_min)(line.at);
     let (day, time) = (day_text(day_of(line.at, offset_min)), clock_text(line.at, offset_min));
@@ -23,6 +23,11 @@ pub(crate) fn Line(line: ChatLine, begins: bool) -> impl IntoView {
             }
         })
         .collect_view();
+    // The buttons go with the failure: the focus stays in the log.
+    let answer = move |intent| {
+        focus_log();
+        call.send(intent);
+    };
     let (waits, failed, id) = (line.status() == ChatStatus::Pending, line.failed, line.id);
     view! {
         <div class="msg" data-day=if begins { day } else { String::new() } class:mine=line.mine data-msg=line.id.to_string() data-status=line.status().as_str()>
@@ -37,9 +42,9 @@ pub(crate) fn Line(line: ChatLine, begins: bool) -> impl IntoView {
                     view! {
                         <p class="msg-wait">
                             "Could not be sent. "
-                            <button type="button" class="link" on:click=move |_| call.send(Intent::SayAgain(id))>"Try again"</button>
+                            <button type="button" class="link" on:click=move |_| answer(Intent::SayAgain(id))>"Try again"</button>
                             " "
-                            <button type="button" class="link" on:click=move |_| call.send(Intent::Unsay(id))>"Discard"</button>
+                            <button type="button" class="link" on:click=move |_| answer(Intent::Unsay(id))>"Discard"</button>
                         </p>
                     }
                 })}

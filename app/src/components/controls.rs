@@ -10,7 +10,7 @@ use leptos::prelude::*;
 
 /// Microphone, camera, devices, chat, link, help, leave.
 #[component]
-pub(crate) fn Controls() -> impl IntoView {
+pub(crate) fn Controls(chat_button: NodeRef<leptos::html::Button>) -> impl IntoView {
     let call = use_call();
     let chat_open = call.part(|view| view.chat_open);
     let help_open = call.part(|view| view.help_open);
@@ -29,6 +29,7 @@ pub(crate) fn Controls() -> impl IntoView {
                 <Icon glyph=Glyph::Settings />
             </button>
             <button
+                node_ref=chat_button
                 type="button"
                 class="control"
                 aria-label=chat_label

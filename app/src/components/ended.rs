@@ -1,6 +1,7 @@
 //! After the call: why it ended and how to go on.
 
 use super::header::Header;
+use super::notices::focus_when_shown;
 use crate::call::use_call;
 use holdfast::RoomId;
 use holdfast::session::Intent;
@@ -16,11 +17,13 @@ pub(crate) fn Ended(room: RoomId) -> impl IntoView {
     let name = call.part(|view| view.me.name.clone());
     let outdated = call.part(|view| view.phase == Phase::Ended(CloseCode::Version));
     let receipt = call.memo(|view| view.receipt.clone());
+    let main = NodeRef::new();
+    focus_when_shown(main);
     let path = format!("/r/{room}");
     view! {
         <div class="lobby">
             <Header />
-            <main class="ended">
+            <main class="ended" node_ref=main tabindex="-1">
                 <h1>{why}</h1>
                 {move || receipt.get().map(|receipt| view! { <Account receipt /> })}
                 <div class="ended-actions">

@@ -15,7 +15,10 @@ pub(crate) fn InputButton(kind: MediaKind) -> impl IntoView {
         MediaKind::Video => view.me.camera,
     });
     let on = move || matches!(state(), DeviceState::On | DeviceState::Starting);
+    let asks = move || state() == DeviceState::Asking;
     let label = move || match (kind, on()) {
+        (MediaKind::Audio, _) if asks() => "Microphone: allow it in your browser",
+        (MediaKind::Video, _) if asks() => "Camera: allow it in your browser",
         (MediaKind::Audio, true) => "Mute microphone",
         (MediaKind::Audio, false) => "Unmute microphone",
         (MediaKind::Video, true) => "Turn camera off",
@@ -35,6 +38,7 @@ pub(crate) fn InputButton(kind: MediaKind) -> impl IntoView {
         <button
             type="button"
             class="control"
+            class:waits=move || matches!(state(), DeviceState::Starting | DeviceState::Asking)
             class:off=move || matches!(state(), DeviceState::Off | DeviceState::Held)
             class:failed=move || matches!(state(), DeviceState::Failed(_))
             aria-label=label

@@ -9,7 +9,7 @@ use crate::call::use_call;
 use crate::dom::{METER_ID, video_id};
 use holdfast::session::Intent;
 use holdfast::view::{DeviceState, LinkView, LobbyView, MediaKind, Phase};
-use holdfast::{Limits, RoomId};
+use holdfast::{CallView, Limits, RoomId};
 use leptos::prelude::*;
 
 /// Before the call.
@@ -21,6 +21,7 @@ pub(crate) fn Lobby(room: RoomId, name: String) -> impl IntoView {
     let joining = call.memo(|view| view.phase == Phase::Joining);
     let full = call.memo(|view| view.lobby.as_ref().is_some_and(|lobby| lobby.full));
     let link = call.part(|view| view.link);
+    let main = NodeRef::new();
     let who = call.part(|view| view.lobby.as_ref().map(LobbyView::summary));
     let store_away = call.part(|view| view.store_away);
     let who = move || match (link(), who()) {
@@ -32,7 +33,7 @@ pub(crate) fn Lobby(room: RoomId, name: String) -> impl IntoView {
     view! {
         <div class="lobby">
             <Header />
-            <main class="lobby-main">
+            <main class="lobby-main" node_ref=main tabindex="-1">
                 <Preview />
                 <section class="lobby-side">
                     <div>
@@ -52,7 +53,7 @@ pub(crate) fn Lobby(room: RoomId, name: String) -> impl IntoView {
                     </noscript>
                 </section>
             </main>
-            <Notices />
+            <Notices main />
         </div>
     }
 }
@@ -109,10 +110,12 @@ fn Preview() -> impl IntoView {
     let call = use_call();
     let camera = call.part(|view| view.me.camera);
     Effect::new(move |_| call.send(Intent::TileShown(None)));
+    let request = call.part(CallView::request);
     let words = move || match camera() {
         DeviceState::On => "",
         DeviceState::Starting => "Starting your camera…",
         DeviceState::Held => "Your camera starts when you join.",
+        DeviceState::Asking => request(),
         DeviceState::Off => "Your camera is off.",
         DeviceState::Failed(problem) => problem.advice(MediaKind::Video),
     };
@@ -139,6 +142,7 @@ fn MicrophoneCheck() -> impl IntoView {
         DeviceState::On => "Say something: the bar moves when we hear you.",
         DeviceState::Starting => "Starting your microphone…",
         DeviceState::Held => "Your microphone starts when you join.",
+        DeviceState::Asking => DeviceState::Asking.words(MediaKind::Audio),
         DeviceState::Off => "Your microphone is off.",
         DeviceState::Failed(problem) => problem.advice(MediaKind::Audio),
     };

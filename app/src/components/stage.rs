@@ -4,7 +4,7 @@ use super::chat_panel::ChatPanel;
 use super::controls::Controls;
 use super::debug::Debug;
 use super::help::Help;
-use super::notices::Notices;
+use super::notices::{Notices, focus_when_shown};
 use super::tile::{OwnTile, Tile};
 use crate::call::use_call;
 use holdfast::session::Intent;
@@ -16,12 +16,14 @@ use leptos::prelude::*;
 pub(crate) fn CallScreen() -> impl IntoView {
     let call = use_call();
     let link = call.part(|view| view.link.as_str());
+    let (main, chat_button) = (NodeRef::new(), NodeRef::new());
+    focus_when_shown(main);
     view! {
-        <main class="call" data-link=link>
+        <main class="call" data-link=link node_ref=main tabindex="-1">
             <h1 class="sr-only">"Call"</h1>
-            <Stage />
-            <Controls />
-            <ChatPanel />
+            <Stage main />
+            <Controls chat_button />
+            <ChatPanel chat_button />
             <Help />
             <Debug />
         </main>
@@ -36,15 +38,17 @@ fn in_fixed_order(view: &CallView) -> Vec<PeerId> {
 }
 
 #[component]
-fn Stage() -> impl IntoView {
+fn Stage(main: NodeRef<leptos::html::Main>) -> impl IntoView {
     let call = use_call();
     let peers = call.memo(in_fixed_order);
     let people = call.part(|view| view.people().to_string());
     let alone = move || peers.read().is_empty();
     let banner = call.part(CallView::link_banner);
     let audio_only = call.part(|view| view.audio_only);
+    let request = call.part(CallView::request);
     view! {
         <section class="stage" aria-label="People">
+            <div class="over">
             <Show when=move || !banner().is_empty()>
                 <div class="banner" data-banner="">
                     <span>{banner}</span>
@@ -55,19 +59,23 @@ fn Stage() -> impl IntoView {
                     <button type="button" on:click=move |_| call.send(Intent::Leave)>"Leave"</button>
                 </div>
             </Show>
+            <Show when=move || !request().is_empty()>
+                <p class="banner" data-request="">{request}</p>
+            </Show>
+            <Notices main />
             <Show when=alone>
                 <div class="alone">
                     <span>"Nobody else is here yet. Send them the link."</span>
                     <button class="button primary" type="button" on:click=move |_| call.send(Intent::CopyLink)>"Copy link"</button>
                 </div>
             </Show>
+            </div>
             <div class="grid" data-people=people>
                 <For each=move || peers.get() key=|peer| *peer let(peer)>
                     <Tile peer />
                 </For>
                 <OwnTile />
             </div>
-            <Notices />
         </section>
     }
 }
