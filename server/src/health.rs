@@ -138,6 +138,14 @@ pub async fn traffic(
     answer(own_parts(&app), knows)
 }
 
+/// `GET /hearsz`: 200 while this node hears what nodes tell each other; asked by one that hears nothing.
+pub async fn hears(State(app): State<App>) -> StatusCode {
+    match &app.bus {
+        Some(bus) if bus.hears_well() && !app.stop.is_cancelled() => StatusCode::OK,
+        Some(_) | None => StatusCode::SERVICE_UNAVAILABLE,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -157,13 +165,5 @@ mod tests {
         tokio::time::sleep(ASKED_EVERY).await;
         let _ = ask().await;
         assert_eq!(times.load(std::sync::atomic::Ordering::Relaxed), 2);
-    }
-}
-
-/// `GET /hearsz`: 200 while this node hears what nodes tell each other; asked by one that hears nothing.
-pub async fn hears(State(app): State<App>) -> StatusCode {
-    match &app.bus {
-        Some(bus) if bus.hears_well() && !app.stop.is_cancelled() => StatusCode::OK,
-        Some(_) | None => StatusCode::SERVICE_UNAVAILABLE,
     }
 }
