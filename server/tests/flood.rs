@@ -177,7 +177,10 @@ async fn a_slow_reader_gets_long_messages_page_by_page_and_in_order() {
     };
     let reads = async {
         let mut last = 0;
-        for _ in 0..MESSAGES {
+        for n in 0..MESSAGES {
+            if n % 40 == 0 {
+                ana.send(&ClientMsg::Ping { n: 1 }).await; // As a page does: who is silent is given up.
+            }
             let seq = ana
                 .until(|msg| match msg {
                     ServerMsg::Event { offset, entry: Entry::Chat { .. } } => Some(offset.seq),
