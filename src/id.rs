@@ -1,7 +1,7 @@
 //! Ids as newtypes with private insides, so that a room can never be passed where a person is meant.
 
 use crate::rng::{Random, Rng};
-use crate::secret::digest;
+use crate::secret::shadow;
 use crate::time::Millis;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -161,7 +161,7 @@ impl ChatId {
     /// knew the id of a message on its way could store words of their own under it first.
     #[must_use]
     pub fn shadow(self) -> Self {
-        Self::from_parts(self.minted_at(), digest(&self.0.to_be_bytes()))
+        Self::from_parts(self.minted_at(), shadow(self.0))
     }
 
     fn from_parts(now: Millis, random: u128) -> Self {

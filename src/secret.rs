@@ -1,22 +1,23 @@
 //! What others must not guess or forge: random numbers from a secret, and keys that seal what somebody else brings.
 
 use crate::rng::Random;
-use hmac::{Hmac, KeyInit, Mac};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
+use siphasher::sip128::{Hasher128, SipHasher24};
+use std::hash::Hasher;
 
-/// Numbers that follow from a secret and tell nothing of it or of each other (HMAC-SHA-256 of a counter, RFC 2104).
+/// Numbers that follow from a secret and tell nothing of it or of each other: SipHash-2-4 with 128 bits of output
+/// (Aumasson, Bernstein 2012), a keyed function that nobody without its key tells from chance, of a counter.
 #[derive(Clone)]
 pub struct Secrets {
-    secret: [u8; 32],
+    secret: Key,
     drawn: u64,
 }
 
 impl Secrets {
     /// A generator whose whole output follows from `secret`, which comes from the system's secure source.
     #[must_use]
-    pub const fn new(secret: [u8; 32]) -> Self {
-        Self { secret, drawn: 0 }
+    pub const fn new(secret: [u8; 16]) -> Self {
+        Self { secret: Key(u128::from_be_bytes(secret)), drawn: 0 }
     }
 
     /// A key nobody else has.
@@ -26,7 +27,7 @@ impl Secrets {
 
     fn next_bits(&mut self) -> u128 {
         self.drawn += 1;
-        authenticate(&self.secret, &[&self.drawn.to_be_bytes()])
+        self.secret.seal(&[&self.drawn.to_be_bytes()]).0
     }
 }
 
@@ -86,7 +87,7 @@ hex_bits! {
 }
 
 hex_bits! {
-    /// Shows that whoever wrote something has the key (HMAC-SHA-256, its first 128 bits).
+    /// Shows that whoever wrote something has the key.
     Seal
 }
 
@@ -94,27 +95,19 @@ impl Key {
     /// The seal of these parts together. Each counts with its length, so that none can be moved into its neighbour.
     #[must_use]
     pub fn seal(&self, parts: &[&[u8]]) -> Seal {
-        Seal(authenticate(&self.0.to_be_bytes(), parts))
+        let mut hasher = SipHasher24::new_with_key(&self.0.to_be_bytes());
+        for part in parts {
+            hasher.write(&(part.len() as u64).to_be_bytes());
+            hasher.write(part);
+        }
+        Seal(hasher.finish128().as_u128())
     }
 }
 
-/// The first 128 bits of the SHA-256 digest.
+/// What follows from 128 secret bits and does not tell them.
 #[must_use]
-pub fn digest(bytes: &[u8]) -> u128 {
-    first_bits(&Sha256::digest(bytes))
-}
-
-fn authenticate(key: &[u8], parts: &[&[u8]]) -> u128 {
-    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes a key of any length");
-    for part in parts {
-        mac.update(&(part.len() as u64).to_be_bytes());
-        mac.update(part);
-    }
-    first_bits(&mac.finalize().into_bytes())
-}
-
-fn first_bits(bytes: &[u8]) -> u128 {
-    bytes.iter().take(16).fold(0, |bits, byte| bits << 8 | u128::from(*byte))
+pub fn shadow(bits: u128) -> u128 {
+    Key(bits).seal(&[b"shadow"]).0
 }
 
 #[cfg(test)]
@@ -122,23 +115,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_digest_is_sha_256() {
-        // FIPS 180-4, the digest of "abc".
-        assert_eq!(digest(b"abc"), 0xba78_16bf_8f01_cfea_4141_40de_5dae_2223);
+    fn the_function_is_siphash_2_4_with_128_bits() {
+        // The reference implementation's vector for the key 00 01 … 0f and no bytes.
+        let key: [u8; 16] = std::array::from_fn(|n| n as u8);
+        let hash = SipHasher24::new_with_key(&key).finish128();
+        assert_eq!(hash.as_bytes(), 0xa381_7f04_ba25_a8e6_6df6_7214_c755_0293_u128.to_be_bytes());
+    }
+
+    #[test]
+    fn a_shadow_follows_from_its_bits_alone() {
+        assert_eq!(shadow(7), shadow(7));
+        assert_ne!(shadow(7), shadow(8));
     }
 
     #[test]
     fn numbers_follow_from_the_secret_and_differ() {
-        let (mut a, mut b) = (Secrets::new([7; 32]), Secrets::new([7; 32]));
+        let (mut a, mut b) = (Secrets::new([7; 16]), Secrets::new([7; 16]));
         let drawn: Vec<u64> = (0..100).map(|_| a.next_u64()).collect();
         assert!(drawn.iter().all(|n| *n == b.next_u64()));
         assert_eq!(drawn.iter().collect::<std::collections::BTreeSet<_>>().len(), 100);
-        assert_ne!(Secrets::new([8; 32]).next_u64(), drawn[0]);
+        assert_ne!(Secrets::new([8; 16]).next_u64(), drawn[0]);
     }
 
     #[test]
     fn a_seal_is_of_the_key_and_of_every_part() {
-        let mut secrets = Secrets::new([7; 32]);
+        let mut secrets = Secrets::new([7; 16]);
         let (key, other) = (secrets.next_key(), secrets.next_key());
         let seal = key.seal(&[b"ab", b"c"]);
         assert_eq!(seal, key.seal(&[b"ab", b"c"]));
@@ -148,7 +149,7 @@ mod tests {
 
     #[test]
     fn keys_are_read_as_they_are_written() {
-        let key = Secrets::new([7; 32]).next_key();
+        let key = Secrets::new([7; 16]).next_key();
         let text = String::from(key);
         assert_eq!(Key::try_from(text.clone()), Ok(key));
         for wrong in ["", "00", &text.to_uppercase(), &format!("+{}", &text[1..]), &format!("{text}0")] {

@@ -67,7 +67,7 @@ struct Page {
 impl Page {
     /// A page in a call with Mal and Ana, with data channels to both.
     fn new() -> Self {
-        let mut page = Self { session: Session::new(1, [1; 32]), now: NOW };
+        let mut page = Self { session: Session::new(1, [1; 16]), now: NOW };
         let entrance = Entrance { name: "Bob".into(), join: true, ..Entrance::default() };
         let _ = page.event(Event::Entered("hostile".parse().expect("valid"), entrance));
         let _ = page.event(Event::Socket(SOCKET, SocketEvent::Opened));
@@ -254,7 +254,7 @@ fn large_messages_have_a_budget_of_bytes() {
 fn a_carrier_can_neither_forge_nor_change_nor_repeat_the_words_it_brings() {
     let mut page = Page::new();
     // The key is told over the direct channel.
-    let key: Key = Secrets::new([9; 32]).next_key();
+    let key: Key = Secrets::new([9; 16]).next_key();
     let _ = page.says(ana(), &PeerMsg::Greet { key, waiting: vec![] });
     let chat = |n: u64, text: &str| PeerMsg::Chat {
         shadow: ChatId::mint(NOW.plus(n), &mut Rng::new(n)),
@@ -268,7 +268,7 @@ fn a_carrier_can_neither_forge_nor_change_nor_repeat_the_words_it_brings() {
         msg: Box::new(brought.clone()),
     };
     let real = chat(1, "my words");
-    let guess = Secrets::new([8; 32]).next_key();
+    let guess = Secrets::new([8; 16]).next_key();
     for forged in [
         sealed(guess, ana(), me(), 1, &real, &real),
         sealed(key, ana(), me(), 1, &real, &chat(1, "other words")),
@@ -295,7 +295,7 @@ fn a_carrier_can_neither_forge_nor_change_nor_repeat_the_words_it_brings() {
 #[test]
 fn a_carrier_uploads_no_more_for_somebody_than_their_budget() {
     let mut page = Page::new();
-    let key = Secrets::new([9; 32]).next_key();
+    let key = Secrets::new([9; 16]).next_key();
     let long = PeerMsg::Chat {
         shadow: ChatId::mint(NOW, &mut Rng::new(1)),
         body: body(&"x".repeat(Limits::CHAT_CHARS)),
@@ -363,7 +363,7 @@ fn a_page_that_left_stays_left() {
 
 #[test]
 fn a_welcome_nobody_asked_for_opens_nothing() {
-    let mut session = Session::new(1, [1; 32]);
+    let mut session = Session::new(1, [1; 16]);
     let entrance = Entrance { name: "Bob".into(), join: false, ..Entrance::default() };
     let _ = session.handle(NOW, Event::Entered("hostile".parse().expect("valid"), entrance));
     let _ = session.handle(NOW, Event::Socket(SOCKET, SocketEvent::Opened));

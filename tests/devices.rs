@@ -8,7 +8,7 @@ use holdfast::{Millis, Offset, Session};
 const NOW: Millis = Millis::from_unix(1_800_000_000_000);
 
 fn in_the_lobby() -> Session {
-    let mut session = Session::new(1, [1; 32]);
+    let mut session = Session::new(1, [1; 16]);
     let room = "device-room".parse().expect("valid");
     let _ = session.handle(NOW, Event::Entered(room, Entrance { name: "Ana".into(), ..Entrance::default() }));
     session
@@ -51,7 +51,7 @@ fn a_microphone_chosen_while_muted_is_used_and_stays_muted() {
 
 #[test]
 fn a_reload_never_switches_anything_on() {
-    let mut session = Session::new(1, [1; 32]);
+    let mut session = Session::new(1, [1; 16]);
     let room = "device-room".parse().expect("valid");
     let token = holdfast::wire::Token::new("x").expect("valid");
     let media = MediaState { audio: false, video: false };

@@ -9,7 +9,7 @@ const NOW: Millis = Millis::from_unix(1_800_000_000_000);
 
 #[test]
 fn join_before_the_room_is_entered_is_kept() {
-    let mut session = Session::new(1, [1; 32]);
+    let mut session = Session::new(1, [1; 16]);
     assert!(session.handle(NOW, Event::Intent(Intent::Join("Ana".into()))).is_empty());
     let room = "hasty-room".parse().expect("valid");
     let effects =
@@ -55,7 +55,7 @@ fn whoever_opened_the_page_decides_what_starts_by_itself() {
         (Opener::Foreign, false, keepsake(), true, true, true),
     ] {
         let what = format!("{opener:?}, join={join}, had a seat={}, returned={returned}", kept.is_some());
-        let mut session = Session::new(1, [1; 32]);
+        let mut session = Session::new(1, [1; 16]);
         let room = "opened-room".parse().expect("valid");
         let entrance = Entrance { name: "Ana".into(), join, opener, returned, keepsake: kept, ..Entrance::default() };
         let effects = session.handle(NOW, Event::Entered(room, entrance));
@@ -91,7 +91,7 @@ fn text(session: &mut Session, now: Millis, msg: &ServerMsg) -> Vec<Effect> {
 
 #[test]
 fn messages_the_server_cannot_find_are_asked_for_again_and_not_for_ever() {
-    let mut session = Session::new(1, [1; 32]);
+    let mut session = Session::new(1, [1; 16]);
     let room = "hasty-room".parse().expect("valid");
     let entrance = Entrance { name: "Ana".into(), join: true, ..Entrance::default() };
     let _ = session.handle(NOW, Event::Entered(room, entrance));
@@ -131,7 +131,7 @@ fn messages_the_server_cannot_find_are_asked_for_again_and_not_for_ever() {
 
 #[test]
 fn whoever_waits_at_the_door_hears_that_nothing_can_be_stored() {
-    let mut session = Session::new(1, [1; 32]);
+    let mut session = Session::new(1, [1; 16]);
     let room = "full-disk".parse().expect("valid");
     let entrance = Entrance { name: "Ana".into(), join: true, ..Entrance::default() };
     let _ = session.handle(NOW, Event::Entered(room, entrance));

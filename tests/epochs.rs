@@ -13,7 +13,7 @@ fn sdp() -> Sdp {
 
 #[test]
 fn a_message_of_a_socket_we_replaced_is_dropped() {
-    let mut session = Session::new(1, [1; 32]);
+    let mut session = Session::new(1, [1; 16]);
     let room = "epoch-room".parse().expect("valid");
     let (old, new) = (SocketEpoch::from_number(1), SocketEpoch::from_number(2));
     let effects = session.handle(NOW, Event::Entered(room, Entrance::default()));

@@ -37,7 +37,7 @@ fn page_with(waiting: usize, chars: usize) -> (Session, Vec<ChatId>) {
         at: NOW,
     });
     let entrance = Entrance { name: "Ana".into(), join: true, unsent: unsent.collect(), ..Entrance::default() };
-    let mut session = Session::new(1, [1; 32]);
+    let mut session = Session::new(1, [1; 16]);
     let _ = session.handle(NOW, Event::Entered("pacing".parse().expect("valid"), entrance));
     let _ = session.handle(NOW, Event::Socket(SocketEpoch::from_number(1), SocketEvent::Opened));
     let welcome = Welcome {

@@ -16,7 +16,7 @@ fn name(text: &str) -> Name {
 }
 
 fn enter(entrance: Entrance) -> (Session, Vec<Effect>) {
-    let mut session = Session::new(1, [1; 32]);
+    let mut session = Session::new(1, [1; 16]);
     let mut effects = session.handle(NOW, Event::Entered("text-room".parse().expect("valid"), entrance));
     effects.extend(session.handle(NOW, Event::Socket(SocketEpoch::from_number(1), SocketEvent::Opened)));
     (session, effects)

@@ -113,7 +113,7 @@ pub struct Session {
 impl Session {
     /// A page that has entered no room. `seed` feeds jitter; what nobody may guess follows from `secret`.
     #[must_use]
-    pub fn new(seed: u64, secret: [u8; 32]) -> Self {
+    pub fn new(seed: u64, secret: [u8; 16]) -> Self {
         let mut rng = Rng::new(seed);
         let link = Link::new(Rng::new(rng.next_u64()));
         Self {

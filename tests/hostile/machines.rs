@@ -56,7 +56,7 @@ fn intent(rng: &mut Rng) -> Intent {
 fn a_session_survives_any_server_and_any_page() {
     let welcomed = std::cell::Cell::new(0_u64);
     each_seed(400, |rng| {
-        let mut session = Session::new(rng.next_u64(), [7; 32]);
+        let mut session = Session::new(rng.next_u64(), [7; 16]);
         let mut now = 1_800_000_000_000;
         let mut socket = SocketEpoch::from_number(0);
         let mut connections = vec![(PeerId::from_bits(2), PcEpoch::from_number(1))];

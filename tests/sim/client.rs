@@ -35,7 +35,7 @@ pub struct Client {
 }
 
 /// What nobody may guess, though it follows from the seed here.
-pub fn secret(seed: u64) -> [u8; 32] {
+pub fn secret(seed: u64) -> [u8; 16] {
     std::array::from_fn(|n| seed.to_le_bytes()[n % 8])
 }
 
