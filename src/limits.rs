@@ -219,8 +219,10 @@ impl Limits {
     pub const PASSED_BYTES_BURST: u32 = 96 * 1024;
     /// See [`Limits::PASSED_BYTES_BURST`].
     pub const PASSED_BYTES_PER_S: u32 = 12 * 1024;
+    /// Chat messages a page sends in one burst: fewer than a seat may, so that what the network delays is not refused.
+    pub const CHAT_SENT_BURST: u32 = 250;
     /// Chat messages a seat may send in one burst.
-    pub const CHAT_BURST: u32 = 250;
+    pub const CHAT_BURST: u32 = 300;
     /// Chat messages a second a seat may send in the long run.
     pub const CHAT_PER_S: u32 = 20;
     /// Chat messages of a page that are on their way to the log at once.
@@ -248,7 +250,8 @@ const _: () = assert!(Limits::RETRY_CAP_MS < Limits::LEFT_AFTER_MS);
 const _: () = assert!(Limits::CHAT_CHARS * 6 + 4_096 < Limits::FRAME_BYTES);
 const _: () = assert!(Limits::SDP_BYTES + 8_192 < Limits::FRAME_BYTES);
 const _: () = assert!(Limits::CHAT_BURST < Limits::MESSAGE_BURST);
-const _: () = assert!(Limits::OUTBOX < Limits::CHAT_BURST as usize);
+const _: () = assert!(Limits::OUTBOX < Limits::CHAT_SENT_BURST as usize);
+const _: () = assert!(Limits::CHAT_SENT_BURST < Limits::CHAT_BURST);
 const _: () = assert!(Limits::SIGNALS_UNACKED < Limits::MESSAGE_BURST as usize);
 const _: () = assert!(Limits::FRAME_BYTES < Limits::SEND_QUEUE_BYTES);
 const _: () = assert!(Limits::BEAT_MS * 2 < Limits::AWAY_AFTER_MS);

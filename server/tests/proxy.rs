@@ -46,7 +46,7 @@ fn header(source: Option<[u8; 4]>) -> Vec<u8> {
 
 /// The status of an answer to a request of the API; 0 if the connection ended without one.
 async fn status(tcp: &mut TcpStream, before: &[u8], forwarded: &str) -> u16 {
-    let head = format!("GET /api/v1/rooms/nowhere HTTP/1.1\r\nhost: a\r\n{forwarded}connection: close\r\n\r\n");
+    let head = format!("GET /api/v1/rooms/nowhere HTTP/1.1\r\nhost: localhost\r\n{forwarded}connection: close\r\n\r\n");
     let _ = tcp.write_all(&[before, head.as_bytes()].concat()).await;
     let mut answer = vec![];
     let _ = timeout(Duration::from_secs(10), tcp.read_to_end(&mut answer)).await.expect("an end");
@@ -102,7 +102,7 @@ async fn held(server: &TestServer, host: u8, n: usize, forwarded: &str) -> (usiz
     let (mut answered, mut all) = (0, vec![]);
     for _ in 0..n {
         let mut tcp = from(host, server.addr()).await;
-        let head = format!("GET /healthz HTTP/1.1\r\nhost: a\r\n{forwarded}\r\n");
+        let head = format!("GET /healthz HTTP/1.1\r\nhost: localhost\r\n{forwarded}\r\n");
         let _ = tcp.write_all(head.as_bytes()).await;
         let mut buf = [0; 12];
         let read = timeout(Duration::from_secs(4), tcp.read_exact(&mut buf)).await;

@@ -37,7 +37,7 @@ async fn narrow(from: u8, to: SocketAddr) -> TcpStream {
 }
 
 fn get(path: &str) -> Vec<u8> {
-    format!("GET {path} HTTP/1.1\r\nhost: a.example\r\n\r\n").into_bytes()
+    format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n").into_bytes()
 }
 
 /// How long `/healthz` took, asked from this address; none if it gave no answer.
@@ -47,7 +47,7 @@ async fn health(from: u8, to: SocketAddr) -> Option<Duration> {
         let socket = TcpSocket::new_v4().ok()?;
         socket.bind(SocketAddr::new(Ipv4Addr::new(127, 0, 0, from).into(), 0)).ok()?;
         let mut tcp = socket.connect(to).await.ok()?;
-        tcp.write_all(b"GET /healthz HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await.ok()?;
+        tcp.write_all(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await.ok()?;
         let mut text = String::new();
         tcp.read_to_string(&mut text).await.ok()?;
         text.starts_with("HTTP/1.1 200").then(|| asked.elapsed())
@@ -129,7 +129,7 @@ async fn who_takes_a_little_now_and_then_is_ended_too() {
 async fn who_takes_it_at_a_modest_pace_gets_all_of_it() {
     let (server, _site) = with_file(|_| ()).await;
     let mut tcp = narrow(12, server.addr()).await;
-    tcp.write_all(b"GET /pkg/large.wasm HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await.expect("sent");
+    tcp.write_all(b"GET /pkg/large.wasm HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await.expect("sent");
     let (mut total, mut buf) = (0, vec![0; 16_384]);
     while let Ok(n @ 1..) = tcp.read(&mut buf).await {
         total += n;
@@ -143,7 +143,7 @@ async fn a_body_that_trickles_in_is_given_up() {
     let (server, _site) = with_file(|_| ()).await;
     let mut tcp = narrow(13, server.addr()).await;
     let head =
-        b"POST /api/v1/rooms HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: 9000\r\n\r\n{";
+        b"POST /api/v1/rooms HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 9000\r\n\r\n{";
     tcp.write_all(head).await.expect("sent");
     let (mut rest, mut half) = tcp.into_split();
     let trickle = tokio::spawn(async move {

@@ -21,10 +21,9 @@ pub(super) struct Pace {
 
 impl Default for Pace {
     fn default() -> Self {
-        let burst = u32::try_from(Limits::OUTBOX).expect("a small number");
         Self {
             window: Limits::CHAT_UNDER_WAY,
-            allowed: Bucket::new(Millis::ZERO, burst, Limits::CHAT_PER_S),
+            allowed: Bucket::new(Millis::ZERO, Limits::CHAT_SENT_BURST, Limits::CHAT_PER_S),
             not_before: None,
             answer_by: None,
             patience_ms: Limits::CHAT_ANSWER_MS,
@@ -133,6 +132,6 @@ mod tests {
             sent += usize::from(pace.may_send(NOW.plus(ms), 0, 0));
             pace.answered(NOW.plus(ms), false);
         }
-        assert!(sent <= Limits::OUTBOX + 60 * Limits::CHAT_PER_S as usize, "{sent}");
+        assert!(sent <= (Limits::CHAT_SENT_BURST + 60 * Limits::CHAT_PER_S) as usize, "{sent}");
     }
 }
