@@ -249,4 +249,30 @@ mod tests {
         assert_eq!(archiver.handle(Millis::ZERO, ArchiverEvent::Tick), []);
         assert_eq!(archiver.handle(Millis::from_unix(200), ArchiverEvent::Tick), [ArchiverEffect::Write(vec![1])]);
     }
+
+    #[test]
+    fn a_batch_that_is_late_is_halved_until_it_fits_and_grows_again() {
+        let mut archiver = Archiver::new(Rng::new(1));
+        let (mut now, mut next, mut sizes) = (Millis::from_unix(1_000), 0..2_000, vec![]);
+        let mut event = ArchiverEvent::Tick;
+        for _ in 0..500 {
+            let effects = archiver.handle(now, event);
+            let take = effects.contains(&ArchiverEffect::Take);
+            let written = effects.into_iter().find_map(|effect| match effect {
+                ArchiverEffect::Write(batch) => Some(batch.len()),
+                _ => None,
+            });
+            sizes.extend(written);
+            event = match written {
+                Some(size) if size > 30 && sizes.len() < 50 => ArchiverEvent::Away, // Slow at first.
+                Some(_) => ArchiverEvent::Stored,
+                None if take => ArchiverEvent::Took(next.by_ref().take(BATCH).map(|n| (n, 0)).collect()),
+                None => ArchiverEvent::Tick,
+            };
+            now = archiver.next_deadline().unwrap_or(now).max(now);
+        }
+        assert_eq!((next.len(), archiver.held().count()), (0, 0), "all of it passed: {sizes:?}");
+        assert_eq!(sizes[..4], [200, 100, 50, 25]);
+        assert_eq!(sizes.iter().skip(50).max(), Some(&BATCH), "as large as ever once it fits: {sizes:?}");
+    }
 }

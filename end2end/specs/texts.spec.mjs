@@ -230,6 +230,7 @@ test('an own message that waits does not throw one to the end when somebody else
   const bo = await people('Bo');
   await ana.sees('Bo');
   for (let n = 0; n < 30; n += 1) await ana.says(`line ${n}`);
+  await expect(ana.page.locator('.mine[data-status="pending"]')).toHaveCount(0);
   // The server takes nothing more from her, and goes on telling her what the others say.
   await ana.page.evaluate(() => {
     const send = WebSocket.prototype.send;

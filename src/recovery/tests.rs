@@ -178,3 +178,14 @@ fn the_other_side_gives_the_leading_one_time() {
     };
     assert_eq!(at(false) - at(true), Limits::PC_FOLLOWER_EXTRA_MS);
 }
+
+#[test]
+fn one_side_restarts_for_a_renewed_relay() {
+    for (leads, restarts) in [(true, vec![RecoveryEffect::Restart]), (false, vec![])] {
+        let mut path = Path::up();
+        path.ladder.leads = leads;
+        path.ladder.flow.relayed = Some(true);
+        path.event(RecoveryEvent::Renewed);
+        assert_eq!(path.did(), restarts, "leads: {leads}");
+    }
+}
