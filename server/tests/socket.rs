@@ -253,14 +253,26 @@ async fn a_reader_that_never_reads_is_closed_and_the_others_go_on() {
     let (mut ana, _) = server.join(&hall, "Ana").await;
     let (slow, seat) = server.join(&hall, "Slow").await; // Never read from again.
     let (mut bo, _) = server.join(&hall, "Bo").await;
-    let sdp = holdfast::wire::Sdp::new(&"x".repeat(Limits::SDP_BYTES)).expect("at the limit");
-    let began = Instant::now();
-    for seq in 1..=380 {
-        let signal = Signal::Offer { epoch: PcEpoch::from_number(1), round: 1, sdp: sdp.clone() };
-        bo.send(&ClientMsg::Signal { to: seat.peer, stream: 1, seq, signal }).await;
+    // More than its queue and the system hold: its author is answered all the same.
+    let long = "\u{1F600}".repeat(Limits::CHAT_CHARS);
+    for n in 0..100 {
+        bo.send(&chat(n, &long)).await;
+        bo.ack(n).await;
     }
-    ana.until(|msg| matches!(msg, ServerMsg::Presence { peer, here: false } if peer == seat.peer).then_some(())).await;
-    assert!(began.elapsed() < Duration::from_secs(10));
+    let began = Instant::now();
+    loop {
+        ana.send(&ClientMsg::Ping { n: 1 }).await; // So that something comes in any case.
+        let gone = |msg| match msg {
+            ServerMsg::Presence { peer, here: false } if peer == seat.peer => Some(true),
+            ServerMsg::Pong { .. } => Some(false),
+            _ => None,
+        };
+        if ana.until(gone).await {
+            break;
+        }
+        assert!(began.elapsed() < Duration::from_secs(15), "it is closed, or silent for too long");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
     drop(slow);
     assert!(ana.is_alive().await && bo.is_alive().await);
 }
