@@ -219,6 +219,14 @@ impl Limits {
     pub const PASSED_BYTES_BURST: u32 = 96 * 1024;
     /// See [`Limits::PASSED_BYTES_BURST`].
     pub const PASSED_BYTES_PER_S: u32 = 12 * 1024;
+    /// How often a seat may switch its devices at once, and a second in the long run; the last word counts.
+    pub const SWITCHES_BURST: u32 = 20;
+    /// See [`Limits::SWITCHES_BURST`].
+    pub const SWITCHES_PER_S: u32 = 2;
+    /// What was switched too often is told after this long.
+    pub const SWITCH_LATER_MS: u64 = 500;
+    /// Seats that were left, which no token opens again, that a room keeps; at the limit the oldest goes.
+    pub const DEPARTED: usize = 256;
     /// Chat messages a page sends in one burst: fewer than a seat may, so that what the network delays is not refused.
     pub const CHAT_SENT_BURST: u32 = 250;
     /// Chat messages a seat may send in one burst.

@@ -399,18 +399,19 @@ impl Room {
     /// Tells everyone else that somebody's link went down or came back.
     fn announce(&self, peer: PeerId, here: bool) -> Vec<RoomEffect> {
         // Whoever misses it reads in the next `pong` who is away.
-        let told = self.to_others(peer, ServerMsg::Presence { peer, here });
-        let told = told.map(|effect| match effect {
-            RoomEffect::Send { to, msg } => RoomEffect::Pass { to, msg },
-            other => other,
-        });
-        told.into_iter().collect()
+        let to = self.others(peer);
+        if to.is_empty() { vec![] } else { vec![RoomEffect::Pass { to, msg: ServerMsg::Presence { peer, here } }] }
     }
 
     fn to_others(&self, peer: PeerId, msg: ServerMsg) -> Option<RoomEffect> {
-        let others = self.members.iter().filter(|(id, _)| **id != peer);
-        let to: Vec<ConnId> = others.filter_map(|(_, member)| member.conn()).collect();
+        let to = self.others(peer);
         if to.is_empty() { None } else { Some(RoomEffect::Send { to, msg }) }
+    }
+
+    /// The sockets of everybody else.
+    fn others(&self, peer: PeerId) -> Vec<ConnId> {
+        let others = self.members.iter().filter(|(id, _)| **id != peer);
+        others.filter_map(|(_, member)| member.conn()).collect()
     }
 
     fn live_conns(&self) -> Vec<ConnId> {

@@ -1,19 +1,12 @@
 //! What one seat may have passed on to another: whoever sends more pays for it, and nobody who receives it.
 
-use super::{Link, Room, RoomEffect, refuse};
+use super::{Link, Room, RoomEffect};
 use crate::bucket::Bucket;
 use crate::id::{ConnId, PeerId};
 use crate::limits::Limits;
 use crate::time::Millis;
 use crate::wire::{MediaState, NodeMsg, Refusal, ServerMsg, encode};
 use std::collections::VecDeque;
-
-/// How often somebody may switch their devices at once, and a second in the long run; the last word counts.
-const SWITCHES: (u32, u32) = (20, 2);
-/// What was switched too often is told after this long.
-const SWITCH_LATER_MS: u64 = 500;
-/// Seats that were left, which no token opens again, kept at most; the oldest goes.
-const LEFT_KEPT: usize = 256;
 
 /// How often somebody switches their microphone and camera.
 #[derive(Clone, Copy, Debug)]
@@ -25,7 +18,7 @@ pub(super) struct Switches {
 
 impl Switches {
     pub(super) fn new(now: Millis) -> Self {
-        Self { allowed: Bucket::new(now, SWITCHES.0, SWITCHES.1), later: None }
+        Self { allowed: Bucket::new(now, Limits::SWITCHES_BURST, Limits::SWITCHES_PER_S), later: None }
     }
 
     /// When something is to be told.
@@ -40,7 +33,7 @@ pub(super) struct Departed(VecDeque<PeerId>);
 
 impl Departed {
     pub(super) fn note(&mut self, peer: PeerId) {
-        if self.0.len() >= LEFT_KEPT {
+        if self.0.len() >= Limits::DEPARTED {
             self.0.pop_front();
         }
         self.0.push_back(peer);
@@ -88,7 +81,7 @@ impl Room {
         }
         let sender = self.members.get_mut(&from)?;
         if !sender.passed.entry(to).or_insert_with(|| Passed::new(now)).takes(now, encode(&msg).len()) {
-            let RoomEffect::Send { msg, .. } = refuse(conn, Refusal::TooFast, None) else { return None };
+            let msg = ServerMsg::Refused { code: Refusal::TooFast, about: None };
             return Some(RoomEffect::Pass { to: vec![conn], msg });
         }
         match link {
@@ -102,7 +95,7 @@ impl Room {
     pub(super) fn set_media(&mut self, now: Millis, peer: PeerId, media: MediaState) -> Option<RoomEffect> {
         let member = self.members.get_mut(&peer).expect("a seated socket has a member");
         if member.switches.later.is_some() || !member.switches.allowed.take(now) {
-            let at = member.switches.next_deadline().unwrap_or(now.plus(SWITCH_LATER_MS));
+            let at = member.switches.next_deadline().unwrap_or(now.plus(Limits::SWITCH_LATER_MS));
             member.switches.later = Some((media, at));
             return None;
         }
