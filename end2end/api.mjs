@@ -11,7 +11,7 @@ const { EXAMPLES = '25', SEED = '1' } = process.env;
 const OPERATIONS = 12;
 
 // Fuzzing asks more often than one address may.
-const server = await Server.start({ HOLDFAST_ADMIN_TOKEN: TOKEN, HOLDFAST_REQUESTS_PER_S: '1000000', HOLDFAST_LOG: 'warn' });
+const server = await Server.start({ HOLDFAST_ADMIN_TOKEN: TOKEN, HOLDFAST_REQUESTS_PER_S: '1000000', HOLDFAST_ROOMS_PER_S: '1000000', HOLDFAST_LOG: 'warn' });
 const dir = mkdtempSync(join(tmpdir(), 'holdfast-api-'));
 const python = join(ROOT, '.tools/bin/python');
 

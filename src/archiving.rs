@@ -1,29 +1,50 @@
 //! How entries get from the queue into the archive: batches, patience in an outage, and what an archive refuses.
 //!
-//! An outage is not an attempt: while the archive does not answer, the batch waits, and is halved, because it may have
-//! been too large for the time an answer may take. A refused batch is halved until the
+//! A batch has few enough entries, bytes and rooms for the time an answer may take. An outage is not an attempt: while the
+//! archive does not answer, the batch waits, and is halved, because it may still have been too large. The same goes for
+//! what is asked of the queue. A refused batch is halved until the
 //! entry it is refused for stands alone; that one is tried again a few times and then laid aside as a dead letter, while
 //! its neighbours pass.
 
 use crate::backoff::Backoff;
+use crate::id::RoomId;
 use crate::rng::Rng;
 use crate::time::Millis;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How often an entry may be refused before it is a dead letter.
 pub const ATTEMPTS: u32 = 5;
 /// Entries of one batch.
 pub const BATCH: usize = 200;
+/// Bytes of one batch. One entry alone may have more.
+const BATCH_BYTES: usize = 512 * 1024;
+/// Rooms of one batch: an archive looks each of them up.
+const BATCH_ROOMS: usize = 100;
 /// Refused entries that wait for another try; past that no new ones are taken.
 const REFUSED: usize = 1_000;
 const OUTAGE: Backoff = Backoff { first_ms: 200, cap_ms: 5_000 };
 const REFUSAL: Backoff = Backoff { first_ms: 1_000, cap_ms: 8_000 };
 
+/// An entry that the queue gave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Given<K> {
+    /// The queue's name for it.
+    pub key: K,
+    /// How often it was refused before.
+    pub attempts: u32,
+    /// Its size, about.
+    pub bytes: usize,
+    /// Its room; none if it cannot be read.
+    pub room: Option<RoomId>,
+}
+
 /// What happens to the archiver.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ArchiverEvent<K> {
-    /// The queue gave these entries, in order, each with how often it was refused before.
-    Took(Vec<(K, u32)>),
+    /// The queue gave these entries, in order.
+    Took(Vec<Given<K>>),
+    /// The queue did not answer.
+    NothingTaken,
     /// The batch is in the archive.
     Stored,
     /// The archive did not answer; the batch may be in it or not.
@@ -37,8 +58,8 @@ pub enum ArchiverEvent<K> {
 /// What must be done for the archiver.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ArchiverEffect<K> {
-    /// Take more entries from the queue.
-    Take,
+    /// Take up to so many more entries from the queue.
+    Take(usize),
     /// Write these, and report how that ended.
     Write(Vec<K>),
     /// These are in the archive: the queue may forget them.
@@ -60,14 +81,40 @@ pub struct Archiver<K> {
     outage: Option<(u32, Millis)>,
     /// Entries of one batch: halved when the archive is late with them, more again while it is not.
     fits: usize,
+    /// Entries asked of the queue at once, likewise.
+    takes: usize,
     rng: Rng,
+}
+
+/// Cuts entries into batches, in order.
+fn cut<K>(entries: Vec<Given<K>>, most: usize) -> Vec<Vec<K>> {
+    let mut batches: Vec<Vec<K>> = vec![];
+    let (mut bytes, mut rooms) = (0, BTreeSet::new());
+    for Given { key, bytes: size, room, .. } in entries {
+        let is_new = !rooms.contains(&room);
+        match batches.last_mut() {
+            Some(batch)
+                if batch.len() < most && bytes + size <= BATCH_BYTES && (!is_new || rooms.len() < BATCH_ROOMS) =>
+            {
+                batch.push(key);
+            }
+            _ => {
+                batches.push(vec![key]);
+                (bytes, rooms) = (0, BTreeSet::new());
+            }
+        }
+        bytes += size;
+        rooms.insert(room);
+    }
+    batches
 }
 
 impl<K: Clone + Ord> Archiver<K> {
     /// One with nothing to do; `rng` is used for jitter only.
     #[must_use]
-    pub const fn new(rng: Rng) -> Self {
-        Self { batches: vec![], refused: BTreeMap::new(), attempts: BTreeMap::new(), outage: None, fits: BATCH, rng }
+    pub fn new(rng: Rng) -> Self {
+        let (refused, attempts) = (BTreeMap::new(), BTreeMap::new());
+        Self { batches: vec![], refused, attempts, outage: None, fits: BATCH, takes: BATCH, rng }
     }
 
     /// When to call [`Archiver::handle`] with [`ArchiverEvent::Tick`]; none while it waits for an answer.
@@ -88,14 +135,15 @@ impl<K: Clone + Ord> Archiver<K> {
         let mut effects = vec![];
         match event {
             ArchiverEvent::Took(entries) => {
-                let known: Vec<K> = self.held().cloned().collect();
-                let fresh: Vec<(K, u32)> = entries.into_iter().filter(|(key, _)| !known.contains(key)).collect();
-                self.attempts.extend(fresh.iter().filter(|(_, n)| *n > 0).cloned());
+                let known: BTreeSet<K> = self.held().cloned().collect();
+                let fresh: Vec<Given<K>> = entries.into_iter().filter(|one| !known.contains(&one.key)).collect();
+                let tried = fresh.iter().filter(|one| one.attempts > 0);
+                self.attempts.extend(tried.map(|one| (one.key.clone(), one.attempts)));
+                self.takes = (self.takes + self.takes.div_ceil(4)).min(BATCH);
                 // The last batch is written first, and what was taken first is in it.
-                let keys: Vec<K> = fresh.into_iter().map(|(key, _)| key).collect();
-                let cut = keys.chunks(self.fits).map(<[K]>::to_vec).rev();
-                self.batches.splice(0..0, cut);
+                self.batches.splice(0..0, cut(fresh, self.fits).into_iter().rev());
             }
+            ArchiverEvent::NothingTaken => self.takes = (self.takes / 2).max(1),
             ArchiverEvent::Stored => {
                 self.outage = None;
                 self.fits = (self.fits + self.fits.div_ceil(4)).min(BATCH);
@@ -167,7 +215,7 @@ impl<K: Clone + Ord> Archiver<K> {
         }
         match self.batches.last() {
             Some(batch) => Some(ArchiverEffect::Write(batch.clone())),
-            None if self.refused.len() < REFUSED => Some(ArchiverEffect::Take),
+            None if self.refused.len() < REFUSED => Some(ArchiverEffect::Take(self.takes)),
             None => None,
         }
     }
@@ -176,7 +224,10 @@ impl<K: Clone + Ord> Archiver<K> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::BTreeSet;
+
+    fn given<K>(key: K, attempts: u32) -> Given<K> {
+        Given { key, attempts, bytes: 100, room: None }
+    }
 
     /// Drives an archiver against an archive that refuses some entries and is away now and then.
     fn drive(entries: u32, poison: &[u32], away_one_in: u64) -> (BTreeSet<u32>, Vec<(u32, u32)>, u64) {
@@ -184,7 +235,7 @@ mod tests {
         let mut archiver = Archiver::new(Rng::new(7));
         let mut rng = Rng::new(3);
         let mut now = Millis::from_unix(1_000);
-        let mut events = vec![ArchiverEvent::Took((0..entries).map(|n| (n, 0)).collect())];
+        let mut events = vec![ArchiverEvent::Took((0..entries).map(|n| given(n, 0)).collect())];
         for _ in 0..10_000 {
             let event = events.pop().unwrap_or_else(|| {
                 now = archiver.next_deadline().unwrap_or(now).max(now);
@@ -204,7 +255,7 @@ mod tests {
                         events.push(ArchiverEvent::Stored);
                     }
                     ArchiverEffect::Bury(key, attempt, _) => buried.push((key, attempt)),
-                    ArchiverEffect::Take | ArchiverEffect::Acknowledge(_) | ArchiverEffect::Note(..) => {}
+                    ArchiverEffect::Take(_) | ArchiverEffect::Acknowledge(_) | ArchiverEffect::Note(..) => {}
                 }
             }
             if stored.len() + buried.len() == entries as usize && archiver.held().next().is_none() {
@@ -235,7 +286,7 @@ mod tests {
     fn attempts_of_an_earlier_worker_count() {
         let mut archiver = Archiver::new(Rng::new(1));
         let now = Millis::ZERO;
-        let effects = archiver.handle(now, ArchiverEvent::Took(vec![(1, ATTEMPTS - 1)]));
+        let effects = archiver.handle(now, ArchiverEvent::Took(vec![given(1, ATTEMPTS - 1)]));
         assert_eq!(effects, [ArchiverEffect::Write(vec![1])]);
         let effects = archiver.handle(now, ArchiverEvent::Refused("no".into()));
         assert_eq!(effects[0], ArchiverEffect::Bury(1, ATTEMPTS, "no".into()));
@@ -244,7 +295,7 @@ mod tests {
     #[test]
     fn in_an_outage_nothing_more_is_taken() {
         let mut archiver = Archiver::new(Rng::new(1));
-        let _ = archiver.handle(Millis::ZERO, ArchiverEvent::Took(vec![(1, 0)]));
+        let _ = archiver.handle(Millis::ZERO, ArchiverEvent::Took(vec![given(1, 0)]));
         assert_eq!(archiver.handle(Millis::ZERO, ArchiverEvent::Away), []);
         assert_eq!(archiver.handle(Millis::ZERO, ArchiverEvent::Tick), []);
         assert_eq!(archiver.handle(Millis::from_unix(200), ArchiverEvent::Tick), [ArchiverEffect::Write(vec![1])]);
@@ -257,7 +308,7 @@ mod tests {
         let mut event = ArchiverEvent::Tick;
         for _ in 0..500 {
             let effects = archiver.handle(now, event);
-            let take = effects.contains(&ArchiverEffect::Take);
+            let take = effects.contains(&ArchiverEffect::Take(BATCH));
             let written = effects.into_iter().find_map(|effect| match effect {
                 ArchiverEffect::Write(batch) => Some(batch.len()),
                 _ => None,
@@ -266,7 +317,7 @@ mod tests {
             event = match written {
                 Some(size) if size > 30 && sizes.len() < 50 => ArchiverEvent::Away, // Slow at first.
                 Some(_) => ArchiverEvent::Stored,
-                None if take => ArchiverEvent::Took(next.by_ref().take(BATCH).map(|n| (n, 0)).collect()),
+                None if take => ArchiverEvent::Took(next.by_ref().take(BATCH).map(|n| given(n, 0)).collect()),
                 None => ArchiverEvent::Tick,
             };
             now = archiver.next_deadline().unwrap_or(now).max(now);
@@ -274,5 +325,35 @@ mod tests {
         assert_eq!((next.len(), archiver.held().count()), (0, 0), "all of it passed: {sizes:?}");
         assert_eq!(sizes[..4], [200, 100, 50, 25]);
         assert_eq!(sizes.iter().skip(50).max(), Some(&BATCH), "as large as ever once it fits: {sizes:?}");
+    }
+
+    #[test]
+    fn a_batch_has_few_enough_entries_bytes_and_rooms() {
+        let room = |n: u32| format!("room-{n}").parse::<RoomId>().ok();
+        let of = |bytes, rooms: u32| {
+            (0..1_000).map(|n| Given { key: n, attempts: 0, bytes, room: room(n % rooms) }).collect::<Vec<_>>()
+        };
+        let sizes = |entries| cut(entries, BATCH).iter().map(Vec::len).collect::<Vec<_>>();
+        assert_eq!(sizes(of(100, 10)), [200; 5]);
+        assert_eq!(sizes(of(100, 500)), [BATCH_ROOMS; 10]);
+        assert_eq!(sizes(of(16 * 1024, 10)), [vec![32; 31], vec![8]].concat());
+        assert_eq!(sizes(of(2 * BATCH_BYTES, 10)), [1; 1_000], "however large one is");
+        let batches = cut(of(16 * 1024, 500), BATCH);
+        assert!(batches.concat().into_iter().eq(0..1_000), "in order, and none is left out");
+    }
+
+    #[test]
+    fn what_is_asked_of_the_queue_is_halved_until_it_comes_in_time_and_grows_again() {
+        let mut archiver = Archiver::<u32>::new(Rng::new(1));
+        let (mut event, mut asked) = (ArchiverEvent::Tick, vec![]);
+        for _ in 0..40 {
+            let effects = archiver.handle(Millis::ZERO, event);
+            let [ArchiverEffect::Take(most)] = effects[..] else { panic!("{effects:?}") };
+            asked.push(most);
+            event =
+                if most > 30 && asked.len() < 20 { ArchiverEvent::NothingTaken } else { ArchiverEvent::Took(vec![]) };
+        }
+        assert_eq!(asked[..4], [200, 100, 50, 25]);
+        assert_eq!(asked.last(), Some(&BATCH), "{asked:?}");
     }
 }

@@ -141,6 +141,8 @@ impl Limits {
     pub const CARRIERS: usize = 2;
     /// Messages kept of which only their author's page has told; at the limit the oldest goes.
     pub const CHAT_HEARD: usize = 200;
+    /// Deleted messages that a room remembers; at the limit it forgets the oldest. The archive knows them all.
+    pub const DELETED_KEPT: usize = 1_000;
     /// How deep lists and objects of a message may be nested.
     pub const MESSAGE_DEPTH: usize = 64;
     /// Signals to one peer that wait for their acknowledgement; at the limit the stream starts anew.

@@ -166,6 +166,18 @@ fn words_of_somebody_else_under_the_same_id_do_not_stand_for_ours() {
 }
 
 #[test]
+fn a_message_that_was_deleted_before_we_heard_that_it_is_stored_is_not_sent_again() {
+    let mut page = Page::new();
+    let (id, sent) = write(&mut page, "taken away");
+    assert_eq!(chats(&sent).len(), 1);
+    let deleted = page.server(&ServerMsg::Event { offset: place(4), entry: Entry::Deleted { id, at: NOW } });
+    assert!(deleted.contains(&Effect::DropChat(id)), "nor by another page: {deleted:?}");
+    assert_eq!((page.session.unsent(), page.chat()), (0, vec![]));
+    let late = page.server(&ServerMsg::Ack { id, offset: place(3) });
+    assert_eq!((chats(&late), page.chat()), (vec![], vec![]), "its acknowledgement shows it to nobody");
+}
+
+#[test]
 fn no_page_hears_the_id_of_a_message_that_is_not_stored() {
     let mut page = Page::new();
     let closed = SocketEvent::Closed(holdfast::wire::CloseCode::Broken, String::new());

@@ -82,6 +82,28 @@ fn the_greater_claim_has_the_seat_wherever_it_is() {
 }
 
 #[test]
+fn a_page_that_comes_from_a_node_whose_clock_is_ahead_keeps_its_seat() {
+    const HOUR: u64 = 3_600_000;
+    let mut room = Room::shared(place(0, 0));
+    let _ = room.handle(at(0), RoomEvent::Folded { offset: place(0, 1), entry: joined(1) });
+    let _ = room.handle(at(0), RoomEvent::Loaded);
+    let held = Claim::Held { peer: PeerId::from_bits(1), else_fresh: PeerId::from_bits(99) };
+    let claim = START + HOUR;
+    let came = room.handle(at(1), RoomEvent::Hello { conn: conn(1), hello: hello(claim + 1), claim: held });
+    assert!(came.iter().any(|effect| matches!(effect, RoomEffect::Welcome { resumed: true, .. })));
+    // That node takes the socket that was lost on the way for living.
+    let told = room.handle(at(2), seats(1, claim, true, 0));
+    assert_eq!(closes(&told), [], "the newer socket is this one");
+    let tells = |effect: &RoomEffect| match effect {
+        RoomEffect::Tell { msg: NodeMsg::Seats { seats } } => seats.iter().any(|seat| seat.claim > claim),
+        _ => false,
+    };
+    assert!(told.iter().any(tells), "and that node hears so: {told:?}");
+    // Whoever claims anew there has it, whatever this one asked for.
+    assert_eq!(closes(&room.handle(at(3), seats(1, claim + 2, true, 0))), [(conn(1), CloseCode::Replaced)]);
+}
+
+#[test]
 fn a_leaving_ends_only_the_stay_it_names() {
     let mut room = seated();
     let peer = PeerId::from_bits(1);
@@ -129,6 +151,25 @@ fn a_log_that_begins_anew_is_told_and_everyone_is_signed_in_again() {
     let _ = room.handle(at(51), RoomEvent::Folded { offset: place(40, 1), entry: joined(1) });
     assert_eq!(appends(&room.handle(at(5_000), RoomEvent::Tick)), [], "once");
     assert_eq!(room.seats(), 1, "nobody was thrown out");
+}
+
+#[test]
+fn nobody_brings_a_deleted_message_back() {
+    let mut room = seated();
+    let mut rng = Rng::new(1);
+    let ids: Vec<ChatId> = (0..2).map(|_| ChatId::mint(at(60_000), &mut rng)).collect();
+    let _ = room.handle(at(60_000), RoomEvent::Folded { offset: place(0, 2), entry: Entry::Redacted });
+    let deleted = Entry::Deleted { id: ids[0], at: at(60_000) };
+    let _ = room.handle(at(60_000), RoomEvent::Folded { offset: place(0, 3), entry: deleted });
+    let mut write = |id| {
+        let body = Body::new("hi").expect("valid");
+        room.handle(at(60_001), RoomEvent::Message { conn: conn(1), msg: ClientMsg::Chat { id, body } })
+    };
+    let again = write(ids[0]);
+    assert_eq!(appends(&again), []);
+    let refused = ServerMsg::Refused { code: Refusal::IdTaken, about: Some(ids[0]) };
+    assert!(again.iter().any(|effect| matches!(effect, RoomEffect::Send { msg, .. } if *msg == refused)), "{again:?}");
+    assert_eq!(appends(&write(ids[1])).len(), 1, "what its author says next is stored");
 }
 
 #[test]

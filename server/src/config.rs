@@ -73,6 +73,10 @@ pub struct Config {
     #[arg(long, env = "HOLDFAST_REQUESTS_PER_S", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub requests_per_s: u32,
 
+    /// Rooms one address may create a second in the long run; twenty times as many in one burst.
+    #[arg(long, env = "HOLDFAST_ROOMS_PER_S", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub rooms_per_s: u32,
+
     /// Bytes of messages one address may have stored a second in the long run; 1,024 times as many in one burst. A
     /// room has eight times that.
     #[arg(long, env = "HOLDFAST_STORED_BYTES_PER_S", default_value_t = 65_536, value_parser = clap::value_parser!(u32).range(1_024..=100_000_000))]

@@ -158,12 +158,13 @@ pub async fn start_call(
     headers: HeaderMap,
     form: Result<Form<StartForm>, FormRejection>,
 ) -> Response {
-    if !app.throttle.request(app.throttle.address_of(peer.ip(), &headers)) {
+    let address = app.throttle.address_of(peer.ip(), &headers);
+    if !app.throttle.request(address) {
         return Problem::TooManyRequests.into_response();
     }
     // The form may be empty, as scripts send it.
     let hide = form.is_ok_and(|Form(form)| form.hide == "1");
-    match new_room(&app, hide).await {
+    match new_room(&app, address, hide).await {
         Ok(room) => Redirect::to(&format!("/r/{room}")).into_response(),
         Err(problem) => problem.into_response(),
     }

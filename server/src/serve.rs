@@ -5,7 +5,7 @@ use crate::api::problem::Problem;
 use crate::paced::{Paced, Upgraded};
 use crate::proxied;
 use crate::state::App;
-use crate::throttle::Permit;
+use crate::throttle::{Entry, Permit, Waiting};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
@@ -80,7 +80,13 @@ pub async fn serve(listener: TcpListener, router: Router, app: App) {
         };
         match accepted {
             Ok((tcp, peer)) => {
-                let one = Connection { app: app.clone(), peer, place: Mutex::default(), upgraded: Upgraded::default() };
+                // Counted before the next is accepted: those of a burst would be open files that no account knows of.
+                let Some(entry) = app.throttle.accepted(peer.ip()) else {
+                    metrics::counter!("holdfast_connections_refused_total").increment(1);
+                    continue;
+                };
+                let place = Mutex::new(Place::entered(peer.ip(), entry));
+                let one = Connection { app: app.clone(), peer, place, upgraded: Upgraded::default() };
                 connections.spawn(one.serve(tcp, http.clone(), router.clone(), stop.clone()));
             }
             Err(error) => {
@@ -119,9 +125,26 @@ struct Connection {
     app: App,
     /// Whose it is: the proxy's unless a PROXY header says another.
     peer: SocketAddr,
-    /// Its place among those of its address, or of whom the proxy asked for last.
-    place: Mutex<Option<(IpAddr, Permit)>>,
+    place: Mutex<Place>,
     upgraded: Upgraded,
+}
+
+/// What a connection counts as.
+enum Place {
+    /// A socket counts by itself.
+    Socket,
+    Waiting(#[expect(dead_code, reason = "counts until it is dropped")] Waiting),
+    /// One of this address, or of whom the proxy asked for last.
+    Of(IpAddr, #[expect(dead_code, reason = "counts until it is dropped")] Permit),
+}
+
+impl Place {
+    fn entered(address: IpAddr, entry: Entry) -> Self {
+        match entry {
+            Entry::Place(permit) => Self::Of(address, permit),
+            Entry::Waiting(waiting) => Self::Waiting(waiting),
+        }
+    }
 }
 
 impl Connection {
@@ -166,27 +189,23 @@ impl Connection {
 
     /// Waits a little for a place: many pages of one office may come back at once.
     async fn found_place(&self) -> bool {
-        if self.take_place(self.peer.ip()) {
-            return true;
-        }
-        let Some(_waiting) = self.app.throttle.waiting() else { return false };
         let until = Instant::now() + PLACE_WITHIN;
-        while Instant::now() < until {
-            tokio::time::sleep(ACCEPT_AGAIN).await;
-            if self.take_place(self.peer.ip()) {
-                return true;
+        while !self.take_place(self.peer.ip()) {
+            if Instant::now() >= until {
+                return false;
             }
+            tokio::time::sleep(ACCEPT_AGAIN).await;
         }
-        false
+        true
     }
 
     fn take_place(&self, address: IpAddr) -> bool {
         let mut place = self.place.lock().expect("no holder of this lock can panic");
-        if place.as_ref().is_none_or(|(known, _)| *known != address) {
-            *place = None;
-            *place = self.app.throttle.connection(address).map(|permit| (address, permit));
+        if matches!(*place, Place::Of(known, _) if known == address) {
+            return true;
         }
-        place.is_some()
+        let permit = self.app.throttle.connection(address);
+        permit.map(|permit| *place = Place::Of(address, permit)).is_some()
     }
 
     async fn answer(&self, request: Request<Incoming>, router: &mut Router) -> Response<Body> {
@@ -198,7 +217,7 @@ impl Connection {
         if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
             self.upgraded.set();
             // A socket has a place of its own.
-            *self.place.lock().expect("no holder of this lock can panic") = None;
+            *self.place.lock().expect("no holder of this lock can panic") = Place::Socket;
         }
         answer
     }

@@ -14,6 +14,10 @@ use tokio_util::sync::CancellationToken;
 const DAY_MS: u64 = 86_400_000;
 /// A room that nobody entered is forgotten after this long.
 const UNUSED_MS: u64 = 600_000;
+/// A room that was created, and that nobody entered, is forgotten after this long.
+const CREATED_MS: u64 = DAY_MS;
+/// Steps of forgetting those in one round.
+const FORGETTING: usize = 20;
 /// Rooms of the archive looked at in one round.
 const ROOMS: usize = 100;
 /// Rooms of the log looked at in one round: most cost one look at their oldest entry.
@@ -59,6 +63,12 @@ pub async fn round(
     logged: &mut Option<RoomId>,
 ) -> Result<(), LogError> {
     finish_all(backends, &*backends.archive).await?;
+    let created = Millis::from_unix(clock::now().as_unix().saturating_sub(CREATED_MS));
+    for _ in 0..FORGETTING {
+        if backends.archive.forget_unused(created, STEP).await? < STEP {
+            break;
+        }
+    }
     // The queue is in order: if its oldest entry is younger, everything older is in the archive or laid aside.
     let waiting = backends.queue.stats().await?;
     let stored_until = match waiting.depth {

@@ -1,4 +1,5 @@
-//! How much one address may do: connections and sockets open, sockets opened, seats taken, requests made, bytes stored.
+//! How much one address may do: connections and sockets open, sockets opened, seats taken, requests made, rooms created,
+//! bytes stored.
 
 use crate::clock;
 use crate::config::Config;
@@ -28,13 +29,14 @@ struct Account {
     connects: Bucket,
     joins: Bucket,
     requests: Bucket,
+    rooms: Bucket,
     stored: Bucket,
 }
 
 impl Account {
     /// Whether nothing is remembered of the past.
     fn is_idle(&mut self, now: Millis) -> bool {
-        let buckets = [&mut self.connects, &mut self.joins, &mut self.requests, &mut self.stored];
+        let buckets = [&mut self.connects, &mut self.joins, &mut self.requests, &mut self.rooms, &mut self.stored];
         self.sockets == 0 && self.connections == 0 && buckets.into_iter().all(|bucket| bucket.is_full(now))
     }
 }
@@ -62,6 +64,7 @@ struct Inner {
     connects: u32,
     joins: u32,
     requests: u32,
+    rooms: u32,
     stored: u32,
 }
 
@@ -87,8 +90,16 @@ impl Drop for Permit {
     }
 }
 
-/// One connection that waits for a place. It is an open file too.
+/// One connection that has no place yet. It is an open file too.
 pub struct Waiting(Throttle);
+
+/// What a connection is counted as from the moment it is accepted.
+pub enum Entry {
+    /// One of its address.
+    Place(Permit),
+    /// One that nobody's account has yet.
+    Waiting(Waiting),
+}
 
 impl Drop for Waiting {
     fn drop(&mut self) {
@@ -137,6 +148,7 @@ impl Throttle {
             connects: config.connects_per_s,
             joins: config.joins_per_s,
             requests: config.requests_per_s,
+            rooms: config.rooms_per_s,
             stored: config.stored_bytes_per_s,
         }))
     }
@@ -178,11 +190,20 @@ impl Throttle {
         self.permit(&mut accounts, address, Kind::Connection, most)
     }
 
-    /// Lets one more connection wait for a place, unless files are scarce.
+    /// Counts a connection that was just accepted. Until a proxy says for whom it asks, its connections have no place.
     #[must_use]
-    pub fn waiting(&self) -> Option<Waiting> {
+    pub fn accepted(&self, peer: IpAddr) -> Option<Entry> {
+        if self.trusts(peer) {
+            return self.waiting(self.0.files / SCARCE_SHARE * (SCARCE_SHARE - 1)).map(Entry::Waiting);
+        }
+        let place = self.connection(peer).map(Entry::Place);
+        place.or_else(|| self.waiting(self.0.files / 2).map(Entry::Waiting))
+    }
+
+    /// Lets one more connection be open without a place, while so few files are.
+    fn waiting(&self, below: u32) -> Option<Waiting> {
         let mut accounts = self.0.accounts.lock().expect("no holder of this lock can panic");
-        let may = accounts.open < self.0.files / 2;
+        let may = accounts.open < below;
         accounts.open += u32::from(may);
         may.then(|| Waiting(self.clone()))
     }
@@ -207,6 +228,12 @@ impl Throttle {
     #[must_use]
     pub fn request(&self, address: IpAddr) -> bool {
         self.take(address, |account, now| account.requests.take(now))
+    }
+
+    /// Whether one more room may be created.
+    #[must_use]
+    pub fn create(&self, address: IpAddr) -> bool {
+        self.take(address, |account, now| account.rooms.take(now))
     }
 
     /// Whether so many bytes more may be stored by this address, and in this room: seats are free, so what one seat
@@ -274,6 +301,7 @@ impl Throttle {
             connects: bucket(self.0.connects, 5),
             joins: bucket(self.0.joins, 5),
             requests: bucket(self.0.requests, 5),
+            rooms: bucket(self.0.rooms, 20),
             stored: bucket(self.0.stored, STORED_BURST_S),
         })
     }
@@ -302,16 +330,16 @@ mod tests {
         for n in 2..=7 {
             held.extend((0..80).filter_map(|_| throttle.connection(ip(&format!("192.0.2.{n}")))));
         }
-        assert!(held.len() >= 500 && throttle.waiting().is_none(), "over half of the files");
+        assert!(held.len() >= 500 && throttle.accepted(ip("192.0.2.1")).is_none(), "over half of the files");
         let late: Vec<_> = (0..80).filter_map(|_| throttle.connection(ip("192.0.2.99"))).collect();
         assert_eq!(late.len(), 10, "who comes late has a share all the same");
         held.extend((0..260).filter_map(|n| throttle.connection(ip(&format!("198.51.100.{}", n / 2)))));
         let sockets: Vec<_> = (0..500).filter_map(|_| throttle.connect(ip("192.0.2.101"))).collect();
         assert_eq!(sockets.len(), 125, "an eighth of the files, once three quarters are in use");
         drop((held, late, sockets));
-        assert!(throttle.waiting().is_some());
-        let again: Vec<_> = (0..100).filter_map(|_| throttle.connection(ip("192.0.2.1"))).collect();
-        assert_eq!(again.len(), 80);
+        let again: Vec<_> = (0..600).filter_map(|_| throttle.accepted(ip("192.0.2.1"))).collect();
+        let placed = again.iter().filter(|entry| matches!(entry, Entry::Place(_))).count();
+        assert_eq!((placed, again.len()), (80, 500), "the rest may wait, up to half of the files");
     }
 
     #[test]

@@ -207,6 +207,24 @@ async fn an_address_that_asks_too_often_is_told_so() {
 }
 
 #[tokio::test]
+async fn an_address_creates_only_so_many_rooms() {
+    let server = TestServer::start_with(|config| config.rooms_per_s = 1).await;
+    let http = Client::new();
+    let mut created = 0;
+    for n in 0..40 {
+        let path = if n % 2 == 0 { "/api/v1/rooms" } else { "/new" };
+        match http.post(server.url(path)).send().await.expect("an answer").status().as_u16() {
+            429 => {}
+            status => {
+                assert!(status < 400, "{status}");
+                created += 1;
+            }
+        }
+    }
+    assert!((20..30).contains(&created), "{created} rooms of one address");
+}
+
+#[tokio::test]
 async fn the_operators_side_is_off_without_a_token_and_closed_to_everyone_else() {
     let paths = [
         (Method::GET, "overview"),

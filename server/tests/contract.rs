@@ -7,7 +7,7 @@ use holdfast::wire::{Body, Entry, LeaveReason, MediaState, Name};
 use holdfast::{ChatId, LogEpoch, Millis, Offset, PeerId, RoomId};
 use server::archive::embedded::EmbeddedArchive;
 use server::archive::mongo::MongoArchive;
-use server::archive::{Archive, Deleted, StoreError, Tombstone};
+use server::archive::{Archive, Deleted, Known, StoreError, Tombstone};
 use server::backends::open_store;
 use server::log::embedded::EmbeddedLog;
 use server::log::{LogError, RoomLog};
@@ -80,7 +80,14 @@ async fn log_contract(log: Arc<dyn RoomLog>) {
     let page = log.read(&hall, places[9], 20).await.expect("answers");
     assert_eq!(page.entries.iter().map(|(at, _)| at.seq).collect::<Vec<_>>(), (11..=30).collect::<Vec<_>>());
     assert!(log.read(&hall, state.head(), 20).await.expect("answers").entries.is_empty());
-    assert_eq!(log.state(&room("other")).await.map(|state| state.head), Ok(0), "rooms do not mix");
+    let other = log.state(&room("other")).await.expect("answers");
+    assert_eq!(other.head, 0, "rooms do not mix");
+    // Nothing is kept of a room that somebody only looked at, and its first entry goes where its reader thinks it is.
+    assert!(!log.rooms(None, 100).await.expect("answers").contains(&room("other")));
+    let page = log.read(&room("other"), other.head(), 20).await.expect("answers");
+    assert_eq!((page.state.epoch, page.state.head), (other.epoch, 0));
+    let first = log.append(&room("other"), chat(ids[0], "hi"), other.head()).await;
+    assert_eq!(first, Ok(Offset { epoch: other.epoch, seq: 1 }));
 
     // What is redacted says nothing more and keeps its number.
     log.redact(&hall, ids[1]).await.expect("answers");
@@ -201,9 +208,9 @@ async fn archive_contract(archive: Arc<dyn Archive>) {
     let conflict = archive.store(vec![record(&hall, 10, 5, chat(ids[25], "impostor"))]).await;
     assert!(matches!(conflict, Err(StoreError::Refused(_))), "{conflict:?}");
     assert_eq!(archive.store(vec![record(&hall, 11, 2, chat(ids[0], "text 0"))]).await, Ok(()));
-    assert_eq!(archive.find(&hall, ids[0]).await.expect("answers").map(|(at, _)| at), Some(at(10, 2)));
-    assert_eq!(archive.find(&hall, ids[29]).await, Ok(None));
-    assert_eq!(archive.find(&room("other"), ids[0]).await, Ok(None));
+    assert!(matches!(archive.find(&hall, ids[0]).await, Ok(Known::Stored(place, _)) if place == at(10, 2)));
+    assert_eq!(archive.find(&hall, ids[29]).await, Ok(Known::No));
+    assert_eq!(archive.find(&room("other"), ids[0]).await, Ok(Known::No));
 
     // Pages both ways, over two lives of the log, without a gap or a double.
     let newest = archive.before(&hall, at(12, 0), 5).await.expect("answers");
@@ -222,6 +229,20 @@ async fn archive_contract(archive: Arc<dyn Archive>) {
     assert_eq!((known.name.map(String::from), known.retention_days), (Some("Hall".into()), Some(30)));
     assert_eq!(archive.rooms(None, 10).await.expect("answers").len(), 1);
 
+    // Rooms that nobody used are forgotten; each is looked at once.
+    let (idle, named) = (room("idle"), room("named"));
+    for (created, at) in [(&idle, 100), (&named, 101), (&room("young"), 5_000)] {
+        assert_eq!(archive.create(created, Millis::from_unix(at)).await, Ok(true));
+    }
+    assert_eq!(archive.set_room(&named, Some(name()), None).await, Ok(true));
+    assert_eq!(archive.forget_unused(Millis::from_unix(4_000), 2).await, Ok(2));
+    assert_eq!(archive.forget_unused(Millis::from_unix(4_000), 2).await, Ok(1), "the hall, which is in use");
+    assert_eq!(archive.forget_unused(Millis::from_unix(4_000), 2).await, Ok(0));
+    assert_eq!(archive.room(&idle).await, Ok(None));
+    let left = archive.rooms(None, 10).await.expect("answers");
+    let codes: Vec<&str> = left.iter().map(|record| record.room.as_str()).collect();
+    assert_eq!(codes, [hall.as_str(), "named", "young"]);
+
     // What is deleted stays deleted, whatever batch comes late.
     let grave = Tombstone { room: hall.clone(), what: Deleted::Message(ids[3]), at: Millis::from_unix(9) };
     archive.entomb(grave.clone()).await.expect("answers");
@@ -229,10 +250,11 @@ async fn archive_contract(archive: Arc<dyn Archive>) {
     assert_eq!(archive.bury(grave.clone(), 100).await, Ok(true));
     assert_eq!(archive.unfinished(10).await, Ok(vec![]));
     assert_eq!(archive.store(records.clone()).await, Ok(()));
-    assert_eq!(archive.find(&hall, ids[3]).await, Ok(None));
+    assert_eq!(archive.find(&hall, ids[3]).await, Ok(Known::Deleted), "its author may say it again under this id");
+    assert_eq!(archive.find(&hall, ids[29]).await, Ok(Known::No));
     assert_eq!(archive.expire(&hall, Millis::from_unix(4_500), 100).await, Ok(1), "only what is older: the joining");
     let grave =
-        Tombstone { room: hall.clone(), what: Deleted::Room(LogEpoch::from_number(11)), at: Millis::from_unix(10) };
+        Tombstone { room: hall.clone(), what: Deleted::Room(LogEpoch::from_number(11)), at: Millis::from_unix(6_000) };
     archive.entomb(grave.clone()).await.expect("answers");
     for _ in 0..100 {
         if archive.bury(grave.clone(), 4).await == Ok(true) {
@@ -242,6 +264,9 @@ async fn archive_contract(archive: Arc<dyn Archive>) {
     assert_eq!(archive.store(records).await, Ok(()));
     assert_eq!(archive.before(&hall, at(99, 0), 50).await, Ok(vec![]));
     assert_eq!(archive.room(&hall).await, Ok(None));
+    assert_eq!(archive.find(&hall, ids[10]).await, Ok(Known::Deleted), "written before its room was deleted");
+    let young = ChatId::mint(Millis::from_unix(6_001), &mut Rng::new(5));
+    assert_eq!(archive.find(&hall, young).await, Ok(Known::No));
     assert_eq!(archive.store(vec![record(&hall, 12, 1, chat(ids[28], "a new life"))]).await, Ok(()));
     assert_eq!(archive.before(&hall, at(99, 0), 50).await.map(|page| page.len()), Ok(1), "the code may be used again");
 

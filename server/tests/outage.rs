@@ -52,9 +52,11 @@ async fn outage(name: &str, mut cluster: Cluster, hangs: bool) -> Cost {
     let began = Instant::now();
     ana.say("meanwhile of ana");
     ben.say("meanwhile of ben");
+    let newcomer = Page::open("cleo", &room(&format!("{name}-2")), &addrs[..1]);
     while began.elapsed() < AWAY {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
+    assert!(newcomer.view().store_away, "who comes now is told why nobody gets in");
     if hangs {
         cluster.redis.process.go_on();
     } else {
@@ -65,6 +67,8 @@ async fn outage(name: &str, mut cluster: Cluster, hangs: bool) -> Cost {
         page.until("everything stored", SOON, |page| page.is_in() && page.pending() == 0).await;
     }
     let back_ms = ms(back.elapsed());
+    newcomer.joined().await;
+    assert!(!newcomer.view().store_away);
     for page in pages {
         page.until("reads everything", SOON, |page| page.view().chat.len() == 3).await;
     }

@@ -159,6 +159,13 @@ async fn a_body_that_trickles_in_is_given_up() {
 
 struct Program(std::process::Child);
 
+impl Program {
+    fn signal(&self, name: &str) {
+        let sent = std::process::Command::new("kill").args([format!("-{name}"), self.0.id().to_string()]).status();
+        assert!(sent.is_ok_and(|status| status.success()), "SIG{name} is sent");
+    }
+}
+
 impl Drop for Program {
     fn drop(&mut self) {
         let _ = self.0.kill();
@@ -183,14 +190,17 @@ async fn with_few_files_two_addresses_do_not_take_them_all() {
         .stdout(std::process::Stdio::null())
         .stderr(log)
         .spawn();
-    let _program = Program(child.expect("it starts"));
+    let program = Program(child.expect("it starts"));
     support::answers(to).await;
     let mut readers = vec![];
+    // They wait in the backlog, and are accepted in one go.
+    program.signal("STOP");
     for n in 0..400_u16 {
         let mut tcp = narrow(if n < 300 { 21 } else { 22 }, to).await;
         let _ = tcp.write_all(&get("/pkg/large.wasm").repeat(12)).await;
         readers.push(tcp);
     }
+    program.signal("CONT");
     for _ in 0..12 {
         let took = health(23, to).await.expect("somebody else has an answer");
         assert!(took < Duration::from_secs(4), "{took:?}");

@@ -61,6 +61,9 @@ impl Room {
         if id.minted_at().since(now) > Limits::ID_AHEAD_MS {
             return vec![refuse(conn, Refusal::BadId, about)];
         }
+        if self.deleted.contains(&id) {
+            return vec![refuse(conn, Refusal::IdTaken, about)];
+        }
         let member = self.members.get_mut(&peer).expect("a seated socket has a member");
         let Some(Role::Seated { lane, .. }) = self.conns.get_mut(&conn) else { return vec![] };
         lane.arrivals += 1;
@@ -118,6 +121,15 @@ impl Room {
         let ask_archive = id.minted_at() < born.max(forgotten);
         let entry = Entry::Chat { id, peer: *peer, name, body, at: now };
         Some(RoomEffect::Append { ticket: Ticket::Chat { conn, id }, entry, ask_archive })
+    }
+
+    /// An operator deleted a message. Whoever waits for it to be sent again waits no more.
+    pub(super) fn chat_deleted(&mut self, id: ChatId) {
+        self.deleted.insert(id);
+        if self.deleted.len() > Limits::DELETED_KEPT {
+            self.deleted.pop_first(); // The oldest: ids begin with their time.
+        }
+        self.chat_folded(id);
     }
 
     /// A message was folded: whoever waits for it to be sent again waits no more.

@@ -39,8 +39,10 @@ struct Member {
     name: Name,
     media: MediaState,
     joined: Offset,
-    /// The number its newest socket came with.
+    /// The number its newest socket came with, or what that was cut down to.
     claim: u64,
+    /// What it was before, once: the node that gave it may have a clock that is ahead.
+    asked: Option<u64>,
     link: Link,
     chats: Bucket,
     /// What was passed on to each other seat.
@@ -58,6 +60,13 @@ impl Member {
             Link::Here { conn, .. } | Link::Silent { conn, .. } => Some(conn),
             Link::Away { .. } | Link::Elsewhere { .. } => None,
         }
+    }
+
+    /// A socket comes with this number. One from far ahead would keep every later socket of the seat out.
+    fn claim(&mut self, now: Millis, asked: u64) {
+        let most = now.plus(Limits::CLOCK_SLACK_MS).as_unix().max(self.claim.saturating_add(1));
+        self.asked = (asked > most).then_some(asked);
+        self.claim = asked.min(most);
     }
 
     const fn is_here(&self) -> bool {
@@ -98,6 +107,8 @@ pub struct Room {
     /// Seats whose socket closed before their `joined` was folded: nobody holds a token for them.
     orphans: BTreeSet<PeerId>,
     departed: Departed,
+    /// Messages that an operator deleted, of those the log still knows: no author brings them back.
+    deleted: BTreeSet<ChatId>,
     nodes: Nodes,
     hides_addresses: bool,
 }
@@ -131,6 +142,7 @@ impl Room {
             conns: BTreeMap::new(),
             orphans: BTreeSet::new(),
             departed: Departed::default(),
+            deleted: BTreeSet::new(),
             nodes: Nodes::Alone,
             hides_addresses: false,
         }
@@ -378,7 +390,8 @@ impl Room {
                 effects.extend(self.fold_left(*peer, *joined));
             }
             Entry::Chat { id, .. } => self.chat_folded(*id),
-            Entry::Deleted { .. } | Entry::Redacted => {}
+            Entry::Deleted { id, .. } => self.chat_deleted(*id),
+            Entry::Redacted => {}
         }
         let to: Vec<ConnId> = live.into_iter().filter(|conn| self.conns.contains_key(conn)).collect();
         for conn in &to {

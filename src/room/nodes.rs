@@ -75,6 +75,11 @@ impl Room {
         if seat.claim < member.claim || (seat.claim == member.claim && old.is_some()) {
             return vec![];
         }
+        if old.is_some() && member.asked.take().is_some_and(|asked| asked > seat.claim) {
+            // The page came here from that node, whose clock is ahead: its newest socket is this one.
+            member.claim = seat.claim.saturating_add(1);
+            return vec![];
+        }
         let (was_here, old_media) = (member.is_here(), member.media);
         let heard = Millis::from_unix(now.as_unix().saturating_sub(seat.quiet_ms));
         member.claim = seat.claim;

@@ -20,7 +20,7 @@ impl Room {
         vec![RoomEffect::Send { to: vec![conn], msg: self.lobby() }]
     }
 
-    pub(super) fn hello(&mut self, now: Millis, conn: ConnId, mut hello: Box<Hello>, claim: Claim) -> Vec<RoomEffect> {
+    pub(super) fn hello(&mut self, now: Millis, conn: ConnId, hello: Box<Hello>, claim: Claim) -> Vec<RoomEffect> {
         match self.conns.get(&conn) {
             Some(Role::Seated { .. } | Role::Joining { .. }) => return vec![refuse(conn, Refusal::Seated, None)],
             Some(Role::Watcher) | None => {}
@@ -32,10 +32,6 @@ impl Room {
             Claim::Held { peer, .. } => (peer, false),
         };
         let known = self.members.get(&peer).filter(|_| !fresh);
-        // A number from far ahead would keep every later socket of the seat out.
-        let most =
-            now.plus(Limits::CLOCK_SLACK_MS).as_unix().max(known.map_or(0, |member| member.claim.saturating_add(1)));
-        hello.claim = hello.claim.min(most);
         if let Some(member) = known {
             if hello.claim < member.claim {
                 return self.close(conn, CloseCode::Replaced); // A newer socket of the same page has the seat.
@@ -55,7 +51,8 @@ impl Room {
         let member = self.members.get_mut(&peer).expect("the caller looked the member up");
         let (old, was_here, old_media) = (member.conn(), member.is_here(), member.media);
         member.link = Link::Here { conn, heard: now };
-        (member.media, member.leaving, member.claim) = (hello.media, None, hello.claim);
+        (member.media, member.leaving) = (hello.media, None);
+        member.claim(now, hello.claim);
         let mut effects = vec![];
         if let Some(old) = old {
             effects.extend(self.close(old, CloseCode::Replaced));
@@ -88,7 +85,8 @@ impl Room {
             (member.joined, member.rejoin) = (offset, None);
             let Some((conn, hello)) = waiting else { return vec![] };
             let old = member.conn().filter(|old| *old != conn);
-            (member.link, member.claim) = (Link::Here { conn, heard: now }, hello.claim);
+            member.link = Link::Here { conn, heard: now };
+            member.claim(now, hello.claim);
             let mut effects = old.map(|old| self.close(old, CloseCode::Replaced)).unwrap_or_default();
             effects.extend(self.seat(conn, peer, &hello, true));
             return effects;
@@ -105,13 +103,13 @@ impl Room {
             (None, Nodes::Shared { .. }) if !orphan => Link::Elsewhere { heard: now, here: true },
             (None, Nodes::Shared { .. } | Nodes::Alone) => Link::Away { since: now },
         };
-        let claim = waiting.as_ref().map_or(0, |(_, hello)| hello.claim);
         let chats = Bucket::new(now, Limits::CHAT_BURST, Limits::CHAT_PER_S);
-        let member = Member {
+        let mut member = Member {
             name: name.clone(),
             media,
             joined: offset,
-            claim,
+            claim: 0,
+            asked: None,
             link,
             chats,
             passed: BTreeMap::new(),
@@ -119,6 +117,9 @@ impl Room {
             rejoin: None,
             leaving: None,
         };
+        if let Some((_, hello)) = &waiting {
+            member.claim(now, hello.claim);
+        }
         self.members.insert(peer, member);
         match waiting {
             Some((conn, hello)) => self.seat(conn, peer, &hello, false),

@@ -21,6 +21,7 @@ impl Session {
         match msg {
             ServerMsg::Lobby { people, full } => {
                 self.lobby = Some(LobbyView { people, full });
+                self.chat.store_is_back(); // Its log was read. Whether it can be written to, who joins is told.
                 let mut effects = self.link(now, LinkEvent::Greeted);
                 if self.phase == Phase::Joining && !self.greeted_for_seat {
                     effects.extend(self.greet(now)); // 'Join' was pressed while the socket was being opened.

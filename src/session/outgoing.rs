@@ -246,7 +246,8 @@ impl Session {
                 vec![]
             }
             (Refusal::LogAway, None) => {
-                self.chat.store_away = true; // Said to whoever wants a seat; the socket is closed then.
+                // Said to whoever wants a seat, or to look in; the socket is closed then.
+                self.chat.store_away |= self.phase != Phase::InCall;
                 vec![]
             }
             (Refusal::HistoryAway, _) => self.history_refused(now),

@@ -212,8 +212,10 @@ impl Session {
                 effects
             }
             Entry::Deleted { id, .. } => {
+                // Ours, if we did not hear that it was stored: it is not sent again.
+                let waited = self.chat.answered(now, id).is_some();
                 self.chat.deleted(id);
-                vec![]
+                if waited { vec![Effect::DropChat(id)] } else { vec![] }
             }
             Entry::Redacted => vec![],
         }

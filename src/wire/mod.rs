@@ -209,7 +209,7 @@ pub enum Refusal {
     Busy,
     /// You send chat messages too fast; keep the message and send it again.
     TooFast,
-    /// A message with this id and another author or text is stored already.
+    /// A message with this id and another author or text is stored already, or an operator deleted it.
     IdTaken,
     /// You have a seat already.
     Seated,

@@ -1,6 +1,6 @@
 //! What outlives every crash: the log, its queue and the archive.
 
-use holdfast::archiving::{Archiver, ArchiverEffect, ArchiverEvent};
+use holdfast::archiving::{Archiver, ArchiverEffect, ArchiverEvent, Given};
 use holdfast::rng::Rng;
 use holdfast::room::AppendOutcome;
 use holdfast::wire::{ClientMsg, Entry, Past, ServerMsg};
@@ -105,13 +105,13 @@ impl Log {
         while let Some(event) = events.pop_front() {
             for effect in self.archiver.handle(now, event) {
                 match effect {
-                    ArchiverEffect::Take => {
+                    ArchiverEffect::Take(_) => {
                         takes += 1;
                         let taken: Vec<Offset> = self.queue.drain(..self.queue.len().min(7)).collect();
                         self.claimed.extend(&taken);
                         if takes < 50 && !taken.is_empty() {
-                            events
-                                .push_back(ArchiverEvent::Took(taken.into_iter().map(|offset| (offset, 0)).collect()));
+                            let given = |key| Given { key, attempts: 0, bytes: 100, room: None };
+                            events.push_back(ArchiverEvent::Took(taken.into_iter().map(given).collect()));
                         }
                     }
                     ArchiverEffect::Write(_) if self.archive_away => events.push_back(ArchiverEvent::Away),

@@ -6,12 +6,13 @@ use crate::clock;
 use crate::rooms::past;
 use crate::state::App;
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use holdfast::rng::Rng;
 use holdfast::wire::Entry;
 use holdfast::{Limits, LogEpoch, Offset, RoomId};
 use serde::{Deserialize, Serialize};
+use std::net::{IpAddr, SocketAddr};
 use utoipa::{IntoParams, ToSchema};
 
 /// A room.
@@ -120,8 +121,11 @@ pub struct CreateQuery {
     pub hide_addresses: bool,
 }
 
-/// Makes up a code that is not in use and creates its room, one that hides addresses if `hide`.
-pub async fn new_room(app: &App, hide: bool) -> Result<RoomId, Problem> {
+/// Makes up a code that is not in use and creates its room for this address, one that hides addresses if `hide`.
+pub async fn new_room(app: &App, address: IpAddr, hide: bool) -> Result<RoomId, Problem> {
+    if !app.throttle.create(address) {
+        return Err(Problem::TooManyRequests);
+    }
     let mut rng = Rng::new(rand::random());
     for _ in 0..8 {
         let room = if hide { RoomId::mint_hiding(&mut rng) } else { RoomId::mint(&mut rng) };
@@ -174,9 +178,11 @@ fn body_of(record: crate::archive::RoomRecord, head: Offset) -> RoomBody {
 )]
 pub async fn create(
     State(app): State<App>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
     Params(CreateQuery { hide_addresses }): Params<CreateQuery>,
 ) -> Result<(StatusCode, Json<RoomBody>), Problem> {
-    let room = new_room(&app, hide_addresses).await?;
+    let room = new_room(&app, app.throttle.address_of(peer.ip(), &headers), hide_addresses).await?;
     let now = clock::now();
     let record = crate::archive::RoomRecord {
         room,

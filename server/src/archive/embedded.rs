@@ -1,6 +1,6 @@
 //! The archive in the embedded store.
 
-use super::{Answer, Archive, Deleted, RoomRecord, StoreError, Tombstone};
+use super::{Answer, Archive, Deleted, Known, RoomRecord, StoreError, Tombstone};
 use crate::log::LogError;
 use crate::log::embedded::{parse, to_json};
 use crate::queue::Record;
@@ -16,6 +16,8 @@ const ENTRIES: TableDefinition<'_, (&str, u64, u64), &[u8]> = TableDefinition::n
 const IDS: TableDefinition<'_, (&str, &str), (u64, u64)> = TableDefinition::new("ids");
 /// Tombstones: true while unfinished.
 const GONE: TableDefinition<'_, &str, (bool, &[u8])> = TableDefinition::new("gone");
+/// Rooms that were created, by when: each is looked at once to see whether it was ever used.
+const UNUSED: TableDefinition<'_, (u64, &str), ()> = TableDefinition::new("unused");
 
 /// The archive. Cheap to clone.
 #[derive(Clone)]
@@ -30,6 +32,7 @@ pub fn prepare(tx: &WriteTransaction) -> Result<(), redb::Error> {
     tx.open_table(ENTRIES)?;
     tx.open_table(IDS)?;
     tx.open_table(GONE)?;
+    tx.open_table(UNUSED)?;
     Ok(())
 }
 
@@ -84,8 +87,29 @@ impl Archive for EmbeddedArchive {
             if rooms.get(room.as_str())?.is_some() {
                 return Ok(false);
             }
+            tx.open_table(UNUSED)?.insert((now.as_unix(), room.as_str()), ())?;
             put_room(&mut rooms, &new_room(room, now))?;
             Ok(true)
+        })
+    }
+
+    fn forget_unused(&self, created_before: Millis, limit: usize) -> Answer<usize> {
+        self.0.write(move |tx| {
+            let (mut unused, mut rooms) = (tx.open_table(UNUSED)?, tx.open_table(ROOMS)?);
+            let mut due = vec![];
+            for item in unused.range(..(created_before.as_unix(), ""))?.take(limit) {
+                let (key, _) = item?;
+                let (at, room) = key.value();
+                due.push((at, room.to_owned()));
+            }
+            for (at, room) in &due {
+                unused.remove((*at, room.as_str()))?;
+                let known = rooms.get(room.as_str())?.and_then(|row| parse::<RoomRecord>(row.value()));
+                if known.is_some_and(|known| known.is_unused()) {
+                    rooms.remove(room.as_str())?;
+                }
+            }
+            Ok(due.len())
         })
     }
 
@@ -158,16 +182,18 @@ impl Archive for EmbeddedArchive {
         self.chats(room, above(after), above(until), limit, false)
     }
 
-    fn find(&self, room: &RoomId, id: ChatId) -> Answer<Option<(Offset, Entry)>> {
+    fn find(&self, room: &RoomId, id: ChatId) -> Answer<Known> {
         let room = room.clone();
         self.0.read(move |db| {
             let tx = db.begin_read()?;
-            let id = id.to_string();
-            let place = tx.open_table(IDS)?.get((room.as_str(), id.as_str()))?.map(|place| place.value());
-            let Some((epoch, seq)) = place else { return Ok(None) };
-            let offset = Offset { epoch: LogEpoch::from_number(epoch), seq };
-            let entry = tx.open_table(ENTRIES)?.get(key(&room, offset))?.and_then(|entry| parse(entry.value()));
-            Ok(entry.map(|entry| (offset, entry)))
+            let place = tx.open_table(IDS)?.get((room.as_str(), id.to_string().as_str()))?.map(|place| place.value());
+            if let Some((epoch, seq)) = place {
+                let offset = Offset { epoch: LogEpoch::from_number(epoch), seq };
+                let entry = tx.open_table(ENTRIES)?.get(key(&room, offset))?.and_then(|entry| parse(entry.value()));
+                return Ok(entry.map_or(Known::No, |entry| Known::Stored(offset, entry)));
+            }
+            let deleted = covers(&tx.open_table(GONE)?, &room, |tombstone| tombstone.may_cover(id))?;
+            Ok(if deleted { Known::Deleted } else { Known::No })
         })
     }
 
@@ -253,17 +279,23 @@ fn check(tx: &WriteTransaction, record: &Record) -> Result<Result<(), String>, r
     Ok(Ok(()))
 }
 
+/// Whether a tombstone of the room is one of these.
+fn covers(
+    gone: &impl ReadableTable<&'static str, (bool, &'static [u8])>,
+    room: &RoomId,
+    which: impl Fn(&Tombstone) -> bool,
+) -> Result<bool, redb::Error> {
+    for item in gone.range(format!("{room}/").as_str()..format!("{room}0").as_str())? {
+        if parse::<Tombstone>(item?.1.value().1).is_some_and(|tombstone| which(&tombstone)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 fn put_entry(tx: &WriteTransaction, record: &Record) -> Result<(), redb::Error> {
     let Record { room, offset, entry } = record;
-    let is_deleted = {
-        let gone = tx.open_table(GONE)?;
-        let mut covers = false;
-        for item in gone.range(format!("{room}/").as_str()..format!("{room}0").as_str())? {
-            covers |= parse::<Tombstone>(item?.1.value().1).is_some_and(|tombstone| tombstone.covers(record));
-        }
-        covers
-    };
-    if is_deleted {
+    if covers(&tx.open_table(GONE)?, room, |tombstone| tombstone.covers(record))? {
         return Ok(());
     }
     if let Entry::Chat { id, .. } = entry {

@@ -27,6 +27,14 @@ pub struct RoomRecord {
     pub head: Offset,
 }
 
+impl RoomRecord {
+    /// Whether nothing was ever done with it.
+    #[must_use]
+    pub fn is_unused(&self) -> bool {
+        self.head == Offset::default() && self.name.is_none() && self.retention_days.is_none()
+    }
+}
+
 /// Something that was deleted and must not come back with a late batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -58,6 +66,15 @@ impl Tombstone {
         }
     }
 
+    /// Whether a message that is not stored may have been: its author could bring it back.
+    #[must_use]
+    pub fn may_cover(&self, id: ChatId) -> bool {
+        match self.what {
+            Deleted::Room(_) => id.minted_at() <= self.at,
+            Deleted::Message(deleted) => deleted == id,
+        }
+    }
+
     /// Whether this entry is what was deleted.
     #[must_use]
     pub fn covers(&self, record: &Record) -> bool {
@@ -67,6 +84,17 @@ impl Tombstone {
                 Deleted::Message(deleted) => matches!(&record.entry, Entry::Chat { id, .. } if *id == deleted),
             }
     }
+}
+
+/// What the archive knows of a message's id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Known {
+    /// Nothing.
+    No,
+    /// The message.
+    Stored(Offset, Entry),
+    /// It was deleted, or its room was after it was written.
+    Deleted,
 }
 
 /// Why a batch is not in the archive.
@@ -88,6 +116,10 @@ pub trait Archive: Send + Sync + 'static {
     /// Creates a room; false if it exists.
     fn create(&self, room: &RoomId, now: Millis) -> Answer<bool>;
 
+    /// Forgets rooms that were created before, and that nobody entered, named or set up since. Looks at up to `limit`
+    /// and says at how many; what was looked at once is not looked at again.
+    fn forget_unused(&self, created_before: Millis, limit: usize) -> Answer<usize>;
+
     /// Looks a room up.
     fn room(&self, room: &RoomId) -> Answer<Option<RoomRecord>>;
 
@@ -108,7 +140,7 @@ pub trait Archive: Send + Sync + 'static {
     fn after(&self, room: &RoomId, after: Offset, until: Offset, limit: usize) -> Answer<Vec<(Offset, Entry)>>;
 
     /// A message by its id.
-    fn find(&self, room: &RoomId, id: ChatId) -> Answer<Option<(Offset, Entry)>>;
+    fn find(&self, room: &RoomId, id: ChatId) -> Answer<Known>;
 
     /// Notes a deletion, before anything is deleted.
     fn entomb(&self, tombstone: Tombstone) -> Answer<()>;

@@ -6,7 +6,7 @@
 
 mod documents;
 
-use super::{Answer, Archive, Deleted, RoomRecord, StoreError, Tombstone};
+use super::{Answer, Archive, Deleted, Known, RoomRecord, StoreError, Tombstone};
 use crate::dependency::{DEADLINE, Dependency};
 use crate::log::LogError;
 use crate::queue::{Record, short};
@@ -18,7 +18,7 @@ use futures::future::BoxFuture;
 use futures::{FutureExt, TryStreamExt};
 use holdfast::wire::{Entry, Name};
 use holdfast::{ChatId, Millis, Offset, RoomId};
-use mongodb::bson::{Document, doc};
+use mongodb::bson::{Bson, Document, doc};
 use mongodb::error::{Error, ErrorKind, TRANSIENT_TRANSACTION_ERROR};
 use mongodb::options::{ClientOptions, IndexOptions, ReadConcern, WriteConcern};
 use mongodb::{Client, ClientSession, Collection, Database, IndexModel};
@@ -97,6 +97,7 @@ impl MongoArchive {
                 }
             }
             self.gone.create_index(IndexModel::builder().keys(doc! { "room": 1 }).build()).await?;
+            self.rooms.create_index(IndexModel::builder().keys(doc! { "unused_since": 1 }).build()).await?;
             let hello = self.db.run_command(doc! { "hello": 1 }).await?;
             Ok(hello.contains_key("setName") || hello.get_str("msg").is_ok_and(|msg| msg == "isdbgrid"))
         });
@@ -314,9 +315,25 @@ impl Archive for MongoArchive {
     fn create(&self, room: &RoomId, now: Millis) -> Answer<bool> {
         let (room, at) = (room.to_string(), number(now.as_unix()));
         self.ask(move |this| async move {
-            let set = doc! { "$setOnInsert": { "created": at, "last_active": at, "head": "" } };
+            let set = doc! { "$setOnInsert": { "created": at, "last_active": at, "head": "", "unused_since": at } };
             let done = this.rooms.update_one(doc! { "_id": room }, set).upsert(true).await?;
             Ok(done.upserted_id.is_some())
+        })
+    }
+
+    fn forget_unused(&self, created_before: Millis, limit: usize) -> Answer<usize> {
+        let due = doc! { "unused_since": { "$lt": number(created_before.as_unix()) } };
+        self.ask(move |this| async move {
+            let found: Vec<RoomDoc> = this.rooms.find(due).limit(number(limit as u64)).await?.try_collect().await?;
+            let ids: Vec<&str> = found.iter().map(|doc| doc.room.as_str()).collect();
+            if ids.is_empty() {
+                return Ok(0);
+            }
+            let unused = doc! { "_id": { "$in": &ids }, "head": "", "name": Bson::Null, "retention_days": Bson::Null };
+            this.rooms.delete_many(unused).await?;
+            let looked_at = doc! { "$unset": { "unused_since": "" } };
+            this.rooms.update_many(doc! { "_id": { "$in": &ids } }, looked_at).await?;
+            Ok(found.len())
         })
     }
 
@@ -372,11 +389,20 @@ impl Archive for MongoArchive {
         self.messages(doc! { "room": room.as_str(), "chat": true, "$and": places.to_vec() }, false, limit)
     }
 
-    fn find(&self, room: &RoomId, id: ChatId) -> Answer<Option<(Offset, Entry)>> {
-        let filter = doc! { "room": room.as_str(), "id": id.to_string() };
-        self.ask(
-            move |this| async move { Ok(this.entries.find_one(filter).await?.map(|doc| (doc.offset(), doc.entry))) },
-        )
+    fn find(&self, room: &RoomId, id: ChatId) -> Answer<Known> {
+        let (filter, of_room) = (doc! { "room": room.as_str(), "id": id.to_string() }, doc! { "room": room.as_str() });
+        self.ask(move |this| async move {
+            if let Some(doc) = this.entries.find_one(filter).await? {
+                return Ok(Known::Stored(doc.offset(), doc.entry));
+            }
+            let mut graves = this.gone.find(of_room).await?;
+            while let Some(grave) = graves.try_next().await? {
+                if tombstone(grave).is_some_and(|grave| grave.may_cover(id)) {
+                    return Ok(Known::Deleted);
+                }
+            }
+            Ok(Known::No)
+        })
     }
 
     fn entomb(&self, tombstone: Tombstone) -> Answer<()> {

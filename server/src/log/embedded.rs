@@ -83,15 +83,11 @@ impl RoomLog for EmbeddedLog {
     }
 
     fn state(&self, room: &RoomId) -> BoxFuture<'static, Result<LogState, LogError>> {
-        let (store, name) = (self.store.clone(), room.clone());
-        async move {
-            let read = name.clone();
-            if let Some(state) = store.read(move |db| state_of(&db.begin_read()?.open_table(ROOMS)?, &read)).await? {
-                return Ok(state);
-            }
-            store.write(move |tx| ensure_room(tx, &name, LogEpoch::default())).await
-        }
-        .boxed()
+        let room = room.clone();
+        self.store.read(move |db| {
+            let known = state_of(&db.begin_read()?.open_table(ROOMS)?, &room)?;
+            Ok(known.unwrap_or_else(|| unwritten(Offset::default())))
+        })
     }
 
     fn wakes(&self, room: &RoomId) -> watch::Receiver<u64> {
@@ -101,10 +97,8 @@ impl RoomLog for EmbeddedLog {
     fn trim(&self, room: &RoomId, until: Offset) -> BoxFuture<'static, Result<(), LogError>> {
         let name = room.clone();
         self.write_and_wake(room, move |tx| {
-            let mut state = ensure_room(tx, &name, LogEpoch::default())?;
-            if state.epoch != until.epoch {
-                return Ok(());
-            }
+            let known = state_of(&tx.open_table(ROOMS)?, &name)?;
+            let Some(mut state) = known.filter(|state| state.epoch == until.epoch) else { return Ok(()) };
             if state.head == 0 {
                 tx.open_table(ROOMS)?.remove(name.as_str())?;
                 return Ok(());
@@ -139,7 +133,7 @@ impl RoomLog for EmbeddedLog {
     fn wipe(&self, room: &RoomId) -> BoxFuture<'static, Result<LogState, LogError>> {
         let name = room.clone();
         self.write_and_wake(room, move |tx| {
-            let state = ensure_room(tx, &name, LogEpoch::default())?;
+            let state = state_of(&tx.open_table(ROOMS)?, &name)?.unwrap_or_default();
             begin_anew(tx, &name, state.epoch, true)
         })
     }
@@ -185,7 +179,7 @@ fn put_state(tx: &WriteTransaction, room: &RoomId, state: LogState) -> Result<()
 fn read_page(db: &Database, room: &RoomId, after: Offset, limit: usize) -> Result<LogPage, redb::Error> {
     let tx = db.begin_read()?;
     let Some(state) = state_of(&tx.open_table(ROOMS)?, room)? else {
-        return Ok(LogPage { state: LogState::default(), entries: vec![] });
+        return Ok(LogPage { state: unwritten(after), entries: vec![] });
     };
     let mut entries = vec![];
     if after.epoch == state.epoch && after.seq >= state.oldest {
@@ -200,19 +194,20 @@ fn read_page(db: &Database, room: &RoomId, after: Offset, limit: usize) -> Resul
     Ok(LogPage { state, entries })
 }
 
-/// The room's state, made now if there is none.
-fn ensure_room(tx: &WriteTransaction, room: &RoomId, seen: LogEpoch) -> Result<LogState, redb::Error> {
-    let known = state_of(&tx.open_table(ROOMS)?, room)?; // Closed again before it is written to.
-    match known {
-        Some(state) => Ok(state),
-        None => begin_anew(tx, room, seen, false),
-    }
+/// The life that a log without a row begins with its first entry: the one its caller knows, unless entries of that were
+/// seen. Nothing is kept of a room until then.
+fn unwritten(seen: Offset) -> LogState {
+    let epoch = if seen.seq == 0 && seen.epoch != LogEpoch::default() { seen.epoch } else { later_than(seen.epoch) };
+    LogState { epoch, ..LogState::default() }
+}
+
+fn later_than(before: LogEpoch) -> LogEpoch {
+    LogEpoch::from_number(clock::now().as_unix().max(before.number() + 1))
 }
 
 /// Begins a life of the log later than `before`, which whoever knew the old one must notice.
 fn begin_anew(tx: &WriteTransaction, room: &RoomId, before: LogEpoch, reborn: bool) -> Result<LogState, redb::Error> {
-    let epoch = LogEpoch::from_number(clock::now().as_unix().max(before.number() + 1));
-    let state = LogState { epoch, head: 0, oldest: 0, reborn };
+    let state = LogState { epoch: later_than(before), head: 0, oldest: 0, reborn };
     let name = room.as_str();
     tx.open_table(ENTRIES)?.retain_in((name, 0)..=(name, u64::MAX), |_, _| false)?;
     let mut keys = tx.open_table(KEYS)?;
@@ -233,8 +228,9 @@ fn append_entry(
     entry: &Entry,
     seen: Offset,
 ) -> Result<Result<Offset, LogError>, redb::Error> {
-    let mut state = ensure_room(tx, room, seen.epoch)?;
-    if seen > state.head() {
+    let known = state_of(&tx.open_table(ROOMS)?, room)?; // Closed again before it is written to.
+    let mut state = known.unwrap_or_else(|| unwritten(seen));
+    if known.is_some() && seen > state.head() {
         tracing::error!(room = crate::room_tag::tag(room), "the log has lost its end and begins anew");
         state = begin_anew(tx, room, seen.epoch, true)?;
     }

@@ -74,7 +74,7 @@ pub trait RoomLog: Send + Sync + 'static {
     /// At most `limit` entries after this place, in order; none if the place is of another life of the log.
     fn read(&self, room: &RoomId, after: Offset, limit: usize) -> BoxFuture<'static, Result<LogPage, LogError>>;
 
-    /// Where the log stands; a room that was never used begins one.
+    /// Where the log stands; that of a room nobody entered is about to begin.
     fn state(&self, room: &RoomId) -> BoxFuture<'static, Result<LogState, LogError>>;
 
     /// Changes whenever the room's log may have changed. A lost wake-up costs time, never an entry.

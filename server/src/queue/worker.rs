@@ -3,8 +3,9 @@
 use super::{Queue, Record, Taken};
 use crate::archive::{Archive, StoreError};
 use crate::clock;
-use holdfast::archiving::{Archiver, ArchiverEffect, ArchiverEvent, BATCH};
+use holdfast::archiving::{Archiver, ArchiverEffect, ArchiverEvent, Given};
 use holdfast::rng::Rng;
+use holdfast::wire::encode;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +25,14 @@ pub async fn run(queue: Arc<dyn Queue>, archive: Arc<dyn Archive>, stop: Cancell
     Worker { queue, archive, archiver, records: BTreeMap::new(), held_at: Instant::now(), unacknowledged: vec![] }
         .run(stop)
         .await;
+}
+
+fn given(one: &Taken) -> Given<String> {
+    let (bytes, room) = match &one.record {
+        Ok(record) => (encode(&record.entry).len(), Some(record.room.clone())),
+        Err(text) => (text.len(), None),
+    };
+    Given { key: one.key.clone(), attempts: one.attempts, bytes, room }
 }
 
 struct Worker {
@@ -65,19 +74,19 @@ impl Worker {
         stop: &CancellationToken,
     ) -> Option<ArchiverEvent<String>> {
         match effect {
-            ArchiverEffect::Take => {
+            ArchiverEffect::Take(most) => {
                 let waiting = self.archiver.next_deadline().is_some();
-                let taken = stop.run_until_cancelled(self.queue.take(BATCH)).await?;
+                let taken = stop.run_until_cancelled(self.queue.take(most)).await?;
                 if waiting {
                     tokio::time::sleep(BREATH).await;
                 }
                 let Ok(taken) = taken else {
                     let _ = stop.run_until_cancelled(tokio::time::sleep(AFTER_FAILURE)).await;
-                    return Some(ArchiverEvent::Tick);
+                    return Some(ArchiverEvent::NothingTaken);
                 };
-                let keys = taken.iter().map(|one| (one.key.clone(), one.attempts)).collect();
+                let given = taken.iter().map(given).collect();
                 self.records.extend(taken.into_iter().map(|Taken { key, record, .. }| (key, record)));
-                Some(ArchiverEvent::Took(keys))
+                Some(ArchiverEvent::Took(given))
             }
             ArchiverEffect::Write(keys) => Some(self.write(&keys).await),
             ArchiverEffect::Acknowledge(keys) => {

@@ -1,6 +1,7 @@
 //! One room's task: feeds its `Room` from sockets, log and clock, and runs the effects it returns.
 
 use super::{Parts, SeatCount, ToRoom, past};
+use crate::archive::Known;
 use crate::clock;
 use crate::log::{LogError, LogPage};
 use crate::socket::outlet::Outlet;
@@ -75,7 +76,7 @@ struct Task {
 pub(super) async fn run(id: RoomId, parts: Arc<Parts>, mut events: mpsc::Receiver<ToRoom>, mut seats: SeatCount) {
     let mut wake = parts.backends.log.wakes(&id);
     let Some(room) = load(&id, &parts).await else {
-        turn_away(&mut events).await;
+        turn_away(&mut events, Some(Refusal::LogAway)).await;
         return;
     };
     let mut task = Task {
@@ -137,9 +138,9 @@ pub(super) async fn run(id: RoomId, parts: Arc<Parts>, mut events: mpsc::Receive
                 // Close first: whoever comes now finds the mailbox closed and starts a new task.
                 events.close();
                 if let Ok(late) = events.try_recv() {
-                    refuse(late);
+                    refuse(late, None);
                 }
-                turn_away(&mut events).await;
+                turn_away(&mut events, None).await;
                 return;
             }
         }
@@ -210,16 +211,19 @@ fn fitting(page: Page) -> Page {
     page.into_iter().take(Limits::SEND_QUEUE / 2).take_while(fits).collect()
 }
 
-/// Tells everyone who still knocks to come back.
-async fn turn_away(events: &mut mpsc::Receiver<ToRoom>) {
+/// Tells everyone who still knocks to come back, and why if there is a reason.
+async fn turn_away(events: &mut mpsc::Receiver<ToRoom>, why: Option<Refusal>) {
     events.close();
     while let Some(event) = events.recv().await {
-        refuse(event);
+        refuse(event, why);
     }
 }
 
-fn refuse(event: ToRoom) {
+fn refuse(event: ToRoom, why: Option<Refusal>) {
     if let ToRoom::Attach(_, outlet, _) = event {
+        if let Some(code) = why {
+            outlet.send(Utf8Bytes::from(encode(&ServerMsg::Refused { code, about: None })));
+        }
         outlet.close(CloseCode::Later, CloseCode::Later.reason_with_hint(LATER_MS));
     }
 }
@@ -351,11 +355,11 @@ impl Task {
             let _turn = order.lock().await;
             if let (true, Entry::Chat { id: chat, .. }) = (ask_archive, &entry) {
                 match within(parts.backends.archive.find(&id, *chat)).await {
-                    Ok(Some((offset, known))) if entry.repeats(&known) => {
+                    Ok(Known::Stored(offset, known)) if entry.repeats(&known) => {
                         return (ticket, AppendOutcome::Stored(offset));
                     }
-                    Ok(Some(_)) => return (ticket, AppendOutcome::IdTaken),
-                    Ok(None) => {}
+                    Ok(Known::Stored(..) | Known::Deleted) => return (ticket, AppendOutcome::IdTaken),
+                    Ok(Known::No) => {}
                     Err(_) if surely_new => {}
                     Err(_) => return (ticket, AppendOutcome::Away),
                 }
