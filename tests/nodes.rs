@@ -140,6 +140,26 @@ fn silence_of_others_counts_only_while_they_can_be_heard() {
 }
 
 #[test]
+fn silence_that_was_slept_through_ends_no_seat() {
+    let slept = 8 * 3_600_000;
+    let mut room = seated();
+    let _ = room.handle(at(2), RoomEvent::Folded { offset: place(0, 2), entry: joined(2) });
+    let _ = room.handle(at(3), seats(2, 5, true, 0));
+    let effects = room.handle(at(slept), RoomEvent::Tick);
+    assert_eq!((appends(&effects), closes(&effects), room.seats()), (vec![], vec![], 2), "the machine slept, not they");
+    // From then on silence is silence.
+    for ms in (slept..slept + 60_000).step_by(500) {
+        let _ = room.handle(at(ms), RoomEvent::Message { conn: conn(1), msg: ClientMsg::Ping { n: ms } });
+        if let [Entry::Left { peer, .. }] = appends(&room.handle(at(ms), RoomEvent::Tick)).as_slice() {
+            assert_eq!(*peer, PeerId::from_bits(2));
+            assert!(ms >= slept + Limits::LEFT_AFTER_MS, "given up {} ms after waking up", ms - slept);
+            return;
+        }
+    }
+    panic!("whoever stays silent is given up");
+}
+
+#[test]
 fn a_log_that_begins_anew_is_told_and_everyone_is_signed_in_again() {
     let mut room = seated();
     let effects = room.handle(at(50), RoomEvent::Reborn { from: place(40, 0) });

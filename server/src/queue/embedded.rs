@@ -242,3 +242,57 @@ fn with_error(mut row: Row, attempts: u32, error: &str) -> Row {
     }
     row
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backends::open_store;
+
+    fn row(payload: &str) -> Row {
+        let (first_error, last_error) = (String::new(), String::new());
+        Row { at: Millis::ZERO, attempts: 0, first_error, last_error, payload: payload.into() }
+    }
+
+    async fn queue() -> (EmbeddedQueue, tempfile::TempDir) {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        (EmbeddedQueue::new(open_store(dir.path()).expect("opens")), dir)
+    }
+
+    async fn put(queue: &EmbeddedQueue, payload: &'static str) {
+        queue.store.write(move |tx| push(tx, &row(payload))).await.expect("written");
+    }
+
+    async fn keys(queue: &EmbeddedQueue) -> Vec<String> {
+        queue.take(10).await.expect("answers").into_iter().map(|one| one.key).collect()
+    }
+
+    #[tokio::test]
+    async fn a_late_acknowledgement_meets_no_other_entry() {
+        let (queue, _dir) = queue().await;
+        put(&queue, "first").await;
+        let first = keys(&queue).await;
+        queue.acknowledge(first.clone()).await.expect("answers");
+        put(&queue, "second").await;
+        queue.acknowledge(first.clone()).await.expect("answers"); // Nobody knew whether the first try was heard.
+        let second = keys(&queue).await;
+        assert!(second.len() == 1 && second != first, "{second:?} after {first:?}");
+    }
+
+    #[tokio::test]
+    async fn an_entry_that_could_not_be_laid_aside_is_given_again() {
+        let (queue, _dir) = queue().await;
+        put(&queue, "poison").await;
+        let taken = keys(&queue).await;
+        assert_eq!(keys(&queue).await, [""; 0], "this worker has it");
+        // The writer is busy, so that both go into its next commit, which fails as on a full disk.
+        let busy = queue.store.write(|_| {
+            std::thread::sleep(Duration::from_millis(200));
+            Ok(())
+        });
+        let buried = queue.bury(taken[0].clone(), 5, "no".into());
+        let fails = queue.store.write::<()>(|_| Err(redb::Error::Corrupted("as if the disk failed".into())));
+        let (_, buried, _) = tokio::join!(busy, buried, fails);
+        assert_eq!(buried, Err(LogError::Away));
+        assert_eq!(keys(&queue).await, taken);
+    }
+}
