@@ -20,8 +20,10 @@ const CREATED_MS: u64 = DAY_MS;
 const FORGETTING: usize = 20;
 /// Rooms of the archive looked at in one round.
 const ROOMS: usize = 100;
-/// Rooms of the log looked at in one round: most cost one look at their oldest entry.
+/// Rooms of the log looked at in one round, of those that are due.
 const LOGS: usize = 1_000;
+/// A log that is held by somebody who came early is looked at again after this long.
+const HELD_MS: u64 = 3_600_000;
 
 /// How long things are kept.
 #[derive(Clone, Copy, Debug)]
@@ -36,7 +38,7 @@ pub struct Keep {
 
 /// Sweeps until `stop`.
 pub async fn run(backends: Backends, keep: Keep, stop: CancellationToken) {
-    let (mut archived, mut logged) = (None, None);
+    let mut archived = None;
     loop {
         if stop.run_until_cancelled(tokio::time::sleep(keep.every)).await.is_none() {
             return;
@@ -45,7 +47,7 @@ pub async fn run(backends: Backends, keep: Keep, stop: CancellationToken) {
         if backends.queue.lease("sweep", lease_ms).await != Ok(true) {
             continue; // Another node is at it, or nobody can be.
         }
-        let done = stop.run_until_cancelled(round(&backends, keep, &mut archived, &mut logged)).await;
+        let done = stop.run_until_cancelled(round(&backends, keep, &mut archived)).await;
         if let Some(Err(error)) = done {
             tracing::debug!(%error, "the sweep will go on later");
         }
@@ -56,12 +58,7 @@ pub async fn run(backends: Backends, keep: Keep, stop: CancellationToken) {
 ///
 /// # Errors
 /// When log, queue or archive do not answer.
-pub async fn round(
-    backends: &Backends,
-    keep: Keep,
-    archived: &mut Option<RoomId>,
-    logged: &mut Option<RoomId>,
-) -> Result<(), LogError> {
+pub async fn round(backends: &Backends, keep: Keep, archived: &mut Option<RoomId>) -> Result<(), LogError> {
     finish_all(backends, &*backends.archive).await?;
     let created = Millis::from_unix(clock::now().as_unix().saturating_sub(CREATED_MS));
     for _ in 0..FORGETTING {
@@ -87,47 +84,59 @@ pub async fn round(
             metrics::counter!("holdfast_expired_total").increment(n);
         }
     }
-    let rooms = backends.log.rooms(logged.clone(), LOGS).await?;
-    *logged = rooms.last().cloned().filter(|_| rooms.len() == LOGS);
-    for room in rooms {
-        let before = Millis::from_unix(clock::now().as_unix().saturating_sub(keep.log_ms));
-        trim(backends, &room, before, stored_until, false).await?;
+    let before = Millis::from_unix(clock::now().as_unix().saturating_sub(keep.log_ms));
+    for room in backends.log.due(cut(before), LOGS).await? {
+        if let Some(next) = trim(backends, &room, before, stored_until, false).await? {
+            backends.log.look_again(&room, next).await?;
+        }
     }
     Ok(())
 }
 
+/// The log must know the ids of what may still be sent again: nothing younger than this leaves it.
+fn cut(before: Millis) -> Millis {
+    before.min(Millis::from_unix(clock::now().as_unix().saturating_sub(Limits::ID_WINDOW_MS)))
+}
+
 /// Cuts a room's log: what is older than `before`, is in the archive, and does not tell who is in the room. With
 /// `forget`, messages that are not cut are redacted: those behind somebody's coming, and those young enough to be sent again.
+/// Answers which entry is the oldest one left, by its time, or when to look again; none if there is more to do already.
 async fn trim(
     backends: &Backends,
     room: &RoomId,
     before: Millis,
     stored_until: Millis,
     forget: bool,
-) -> Result<(), LogError> {
+) -> Result<Option<Millis>, LogError> {
     if stored_until <= before {
-        return Ok(());
+        return Ok(None);
     }
     let state = backends.log.state(room).await?;
     if state.head == 0 {
         // Somebody looked at it once and never came in.
-        let unused = clock::now().as_unix().saturating_sub(state.epoch.number()) > UNUSED_MS;
-        return if unused { backends.log.trim(room, state.start()).await } else { Ok(()) };
+        if clock::now().as_unix().saturating_sub(state.epoch.number()) > UNUSED_MS {
+            backends.log.trim(room, state.start()).await?;
+        }
+        return Ok(None);
     }
-    // The log must know the ids of what may still be sent again.
-    let cut = before.min(Millis::from_unix(clock::now().as_unix().saturating_sub(Limits::ID_WINDOW_MS)));
+    let cut = cut(before);
+    let mut next = None;
     let mut folded = Room::new(state.start());
     let mut until = state.oldest;
     let mut old = vec![];
     while folded.head().seq < state.head {
         let page = backends.log.read(room, folded.head(), Limits::PAGE_ENTRIES).await?;
         if page.entries.is_empty() {
-            return Ok(()); // It began anew.
+            return Ok(None); // It began anew.
         }
         for (offset, entry) in page.entries {
             // A redacted entry has no time; it goes with its neighbours.
-            if until + 1 == offset.seq && entry.at() < cut {
-                until = offset.seq;
+            if until + 1 == offset.seq {
+                if entry.at() < cut {
+                    until = offset.seq;
+                } else {
+                    next = next.or(Some(entry.at()));
+                }
             }
             if let Entry::Chat { id, at, .. } = &entry
                 && *at < before
@@ -142,13 +151,20 @@ async fn trim(
             break; // Somebody who came that early is still here.
         }
         if until == state.oldest && old.is_empty() {
-            return Ok(()); // The oldest entry is too young, and so is what follows.
+            return Ok(next); // The oldest entry is too young, and so is what follows.
         }
     }
-    let until = folded.oldest_joined().map_or(until, |joined| until.min(joined.saturating_sub(1)));
-    let until = until.min(state.oldest + STEP as u64); // The rest in the next rounds.
+    if let Some(joined) = folded.oldest_joined().filter(|joined| *joined <= until) {
+        (until, next) = (joined.saturating_sub(1), Some(cut.plus(HELD_MS)));
+    }
+    if until > state.oldest + STEP as u64 {
+        (until, next) = (state.oldest + STEP as u64, None); // The rest in the next rounds.
+    }
     for (_, id) in old.iter().filter(|(seq, _)| *seq > until) {
         backends.log.redact(room, *id).await?;
     }
-    if until > state.oldest { backends.log.trim(room, Offset { epoch: state.epoch, seq: until }).await } else { Ok(()) }
+    if until > state.oldest {
+        backends.log.trim(room, Offset { epoch: state.epoch, seq: until }).await?;
+    }
+    Ok(next)
 }

@@ -5,7 +5,7 @@ mod support;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use holdfast::wire::{ClientMsg, Entry, Refusal, ServerMsg};
-use holdfast::{ChatId, Offset, RoomId};
+use holdfast::{ChatId, Millis, Offset, RoomId};
 use server::backends::{Backends, open_store};
 use server::config::Config;
 use server::log::{LogError, LogPage, LogState, RoomLog};
@@ -51,8 +51,11 @@ impl RoomLog for Sabotaged {
     fn wipe(&self, room: &RoomId) -> Answer<LogState> {
         self.inner.wipe(room)
     }
-    fn rooms(&self, after: Option<RoomId>, limit: usize) -> Answer<Vec<RoomId>> {
-        self.inner.rooms(after, limit)
+    fn due(&self, before: Millis, limit: usize) -> Answer<Vec<RoomId>> {
+        self.inner.due(before, limit)
+    }
+    fn look_again(&self, room: &RoomId, at: Millis) -> Answer<()> {
+        self.inner.look_again(room, at)
     }
 }
 

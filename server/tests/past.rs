@@ -42,8 +42,11 @@ impl RoomLog for Counted {
     fn wipe(&self, room: &RoomId) -> BoxFuture<'static, Result<LogState, LogError>> {
         self.log.wipe(room)
     }
-    fn rooms(&self, after: Option<RoomId>, limit: usize) -> BoxFuture<'static, Result<Vec<RoomId>, LogError>> {
-        self.log.rooms(after, limit)
+    fn due(&self, before: Millis, limit: usize) -> BoxFuture<'static, Result<Vec<RoomId>, LogError>> {
+        self.log.due(before, limit)
+    }
+    fn look_again(&self, room: &RoomId, at: Millis) -> BoxFuture<'static, Result<(), LogError>> {
+        self.log.look_again(room, at)
     }
 }
 

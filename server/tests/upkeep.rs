@@ -79,7 +79,7 @@ async fn retention(backends: &Backends, stop: &CancellationToken) {
     drained(backends).await;
     assert_eq!(archived(backends, &hall).await, 4);
     for _ in 0..2 {
-        round(backends, KEEP, &mut None, &mut None).await.expect("swept");
+        round(backends, KEEP, &mut None).await.expect("swept");
     }
     assert_eq!(archived(backends, &hall).await, 1, "only the young one is left in the archive");
     let state = backends.log.state(&hall).await.expect("answers");
@@ -90,6 +90,47 @@ async fn retention(backends: &Backends, stop: &CancellationToken) {
     assert!(matches!(page.entries[0].1, Entry::Joined { .. }), "who is here is still told");
     let again = backends.log.append(&hall, chat(4, clock::now()), head).await;
     assert_eq!(again, Ok(head), "what is still there is still known");
+    stop.cancel();
+    let _ = work.await;
+}
+
+/// The sweep looks at what is due, and at no other room.
+async fn upkeep(backends: &Backends) {
+    let stop = CancellationToken::new();
+    let work = worker::run(Arc::clone(&backends.queue), Arc::clone(&backends.archive), stop.clone());
+    let work = tokio::spawn(work);
+    let (old, held, young) = (room("due-old"), room("due-held"), room("due-young"));
+    for (hall, entries) in [
+        (&old, vec![chat(31, days_ago(20)), chat(32, days_ago(19)), chat(33, days_ago(1))]),
+        (&held, vec![joined(1, days_ago(18)), chat(34, days_ago(17))]),
+        (&young, vec![chat(35, days_ago(2))]),
+    ] {
+        for entry in entries {
+            backends.log.append(hall, entry, Offset::default()).await.expect("stored");
+        }
+    }
+    drained(backends).await;
+    let due = async |days| backends.log.due(days_ago(days), 10).await.expect("answers");
+    assert_eq!(due(7).await, [old.clone(), held.clone()], "the longest waiting first");
+    assert_eq!(backends.log.due(days_ago(7), 1).await, Ok(vec![old.clone()]));
+    let keep = Keep { days: 0, ..KEEP };
+    round(backends, keep, &mut None).await.expect("swept");
+    let left = async |hall| backends.log.state(hall).await.map(|state| state.head - state.oldest).expect("answers");
+    assert_eq!((left(&old).await, left(&held).await, left(&young).await), (1, 2, 1));
+    assert_eq!(due(7).await, [], "each is looked at once");
+    assert_eq!(
+        due(0).await,
+        [held, young.clone(), old.clone()],
+        "and again when its oldest entry is old, or after a while"
+    );
+    // A log without entries is not due, until something is said in it.
+    let state = backends.log.state(&old).await.expect("answers");
+    backends.log.trim(&old, state.head()).await.expect("answers");
+    assert!(!due(0).await.contains(&old));
+    backends.log.look_again(&old, days_ago(9)).await.expect("answers");
+    assert!(!due(0).await.contains(&old), "a late look changes nothing");
+    backends.log.append(&old, chat(36, days_ago(8)), state.head()).await.expect("stored");
+    assert_eq!(due(7).await, [old]);
     stop.cancel();
     let _ = work.await;
 }
@@ -157,6 +198,16 @@ async fn what_is_too_old_goes_and_who_is_here_stays_on_redis() {
 }
 
 #[tokio::test]
+async fn the_sweep_looks_at_what_is_due() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    upkeep(&embedded(dir.path())).await;
+    let (server, stop) = (stores::Redis::start(), CancellationToken::new());
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    upkeep(&on_redis(&server.url(), "", dir.path(), &stop).await.expect("opens")).await;
+    stop.cancel();
+}
+
+#[tokio::test]
 async fn a_room_that_was_only_looked_at_leaves_nothing_behind() {
     let (server, stop) = (stores::Redis::start(), CancellationToken::new());
     let dir = tempfile::tempdir().expect("a temporary folder");
@@ -164,20 +215,19 @@ async fn a_room_that_was_only_looked_at_leaves_nothing_behind() {
     let hall = room("looked-at");
     let state = backends.log.state(&hall).await.expect("answers");
     assert_eq!(backends.log.state(&hall).await, Ok(state), "looked at twice it is the same");
-    assert_eq!(backends.log.rooms(None, 10).await, Ok(vec![]));
+    assert_eq!(backends.log.due(Millis::from_unix(u64::MAX >> 12), 10).await, Ok(vec![]));
     let key = server.cli(&["--scan", "--pattern", "*meta:looked-at"]);
     let ttl: i64 = server.cli(&["PTTL", &key]).parse().expect("a number");
     assert!(ttl > 0, "it goes by itself: {ttl}");
     backends.log.append(&hall, chat(1, clock::now()), state.head()).await.expect("stored");
     assert_eq!(server.cli(&["PTTL", &key]), "-1", "a room with entries stays");
-    assert_eq!(backends.log.rooms(None, 10).await, Ok(vec![hall]));
+    assert_eq!(backends.log.due(Millis::from_unix(u64::MAX >> 12), 10).await, Ok(vec![hall]));
     stop.cancel();
 
     let dir = tempfile::tempdir().expect("a temporary folder");
     let (backends, hall) = (embedded(dir.path()), room("looked-at"));
-    let state = backends.log.state(&hall).await.expect("answers");
-    backends.log.trim(&hall, state.start()).await.expect("answers");
-    assert_eq!(backends.log.rooms(None, 10).await, Ok(vec![]), "a life that was never used can be forgotten");
+    let _ = backends.log.state(&hall).await.expect("answers");
+    assert_eq!(backends.log.due(Millis::from_unix(u64::MAX >> 12), 10).await, Ok(vec![]));
 }
 
 #[tokio::test]

@@ -8,8 +8,8 @@ use crate::store::Store;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use holdfast::wire::Entry;
-use holdfast::{ChatId, LogEpoch, Offset, RoomId};
-use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
+use holdfast::{ChatId, LogEpoch, Millis, Offset, RoomId};
+use redb::{Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition, WriteTransaction};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::HashMap;
@@ -18,6 +18,9 @@ use tokio::sync::watch;
 
 const ROOMS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("log_rooms");
 const ENTRIES: TableDefinition<'_, (&str, u64), &[u8]> = TableDefinition::new("log_entries");
+/// Rooms by the time from which on they are due, and that time by room.
+const DUE: TableDefinition<'_, (u64, &str), ()> = TableDefinition::new("log_due");
+const DUE_OF: TableDefinition<'_, &str, u64> = TableDefinition::new("log_due_of");
 const KEYS: TableDefinition<'_, (&str, &str), u64> = TableDefinition::new("log_keys");
 
 type Wakes = Arc<Mutex<HashMap<RoomId, watch::Sender<u64>>>>;
@@ -37,6 +40,18 @@ pub fn prepare(tx: &WriteTransaction) -> Result<(), redb::Error> {
     tx.open_table(ROOMS)?;
     tx.open_table(ENTRIES)?;
     tx.open_table(KEYS)?;
+    tx.open_table(DUE)?;
+    if tx.open_table(DUE_OF)?.is_empty()? {
+        // Written before there were these tables: each is looked at once.
+        let rooms: Vec<String> = tx
+            .open_table(ROOMS)?
+            .iter()?
+            .map(|item| item.map(|(room, _)| room.value().to_owned()))
+            .collect::<Result<_, _>>()?;
+        for room in rooms {
+            set_due(tx, &room, Some(0))?;
+        }
+    }
     Ok(())
 }
 
@@ -111,6 +126,9 @@ impl RoomLog for EmbeddedLog {
             // Also the keys of what was redacted, which no longer says its own.
             let room = (name.as_str(), "")..=(name.as_str(), "\u{10FFFF}");
             keys.retain_in(room, |_, seq| seq > state.oldest)?;
+            if state.oldest == state.head {
+                set_due(tx, name.as_str(), None)?;
+            }
             put_state(tx, &name, state)
         })
     }
@@ -138,21 +156,22 @@ impl RoomLog for EmbeddedLog {
         })
     }
 
-    fn rooms(&self, after: Option<RoomId>, limit: usize) -> BoxFuture<'static, Result<Vec<RoomId>, LogError>> {
+    fn due(&self, before: Millis, limit: usize) -> BoxFuture<'static, Result<Vec<RoomId>, LogError>> {
         self.store.read(move |db| {
-            let rooms = db.begin_read()?.open_table(ROOMS)?;
-            let after = after.as_ref().map_or("", RoomId::as_str);
+            let due = db.begin_read()?.open_table(DUE)?;
             let mut found = vec![];
-            for item in rooms.range(after..)? {
-                let name = item?.0.value().to_owned();
-                if name != after {
-                    found.extend(name.parse::<RoomId>().ok());
-                }
-                if found.len() >= limit {
-                    break;
-                }
+            for item in due.range(..(before.as_unix(), ""))?.take(limit) {
+                found.extend(item?.0.value().1.parse::<RoomId>().ok());
             }
             Ok(found)
+        })
+    }
+
+    fn look_again(&self, room: &RoomId, at: Millis) -> BoxFuture<'static, Result<(), LogError>> {
+        let room = room.clone();
+        self.store.write(move |tx| {
+            let known = tx.open_table(DUE_OF)?.get(room.as_str())?.is_some(); // Not if it was emptied meanwhile.
+            if known { set_due(tx, room.as_str(), Some(at.as_unix())) } else { Ok(()) }
         })
     }
 }
@@ -169,6 +188,21 @@ fn state_of(
     room: &RoomId,
 ) -> Result<Option<LogState>, redb::Error> {
     Ok(rooms.get(room.as_str())?.and_then(|row| parse(row.value())))
+}
+
+fn set_due(tx: &WriteTransaction, room: &str, at: Option<u64>) -> Result<(), redb::Error> {
+    let (mut due, mut due_of) = (tx.open_table(DUE)?, tx.open_table(DUE_OF)?);
+    let known = due_of.get(room)?.map(|at| at.value());
+    if let Some(known) = known {
+        due.remove((known, room))?;
+    }
+    if let Some(at) = at {
+        due.insert((at, room), ())?;
+        due_of.insert(room, at)?;
+    } else {
+        due_of.remove(room)?;
+    }
+    Ok(())
 }
 
 fn put_state(tx: &WriteTransaction, room: &RoomId, state: LogState) -> Result<(), redb::Error> {
@@ -218,6 +252,7 @@ fn begin_anew(tx: &WriteTransaction, room: &RoomId, before: LogEpoch, reborn: bo
     for key in old {
         keys.remove((name, key.as_str()))?;
     }
+    set_due(tx, name, None)?;
     put_state(tx, room, state)?;
     Ok(state)
 }
@@ -249,6 +284,9 @@ fn append_entry(
             return Ok(if same { Ok(Offset { epoch: state.epoch, seq }) } else { Err(LogError::IdTaken) });
         }
         keys.insert((name, key.as_str()), state.head + 1)?;
+    }
+    if state.oldest == state.head {
+        set_due(tx, name, Some(entry.at().as_unix()))?; // It is the oldest one.
     }
     state.head += 1;
     entries.insert((name, state.head), to_json(entry).as_slice())?;

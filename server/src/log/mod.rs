@@ -4,7 +4,7 @@ pub mod embedded;
 
 use futures::future::BoxFuture;
 use holdfast::wire::Entry;
-use holdfast::{ChatId, LogEpoch, Offset, RoomId};
+use holdfast::{ChatId, LogEpoch, Millis, Offset, RoomId};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
@@ -81,7 +81,7 @@ pub trait RoomLog: Send + Sync + 'static {
     fn wakes(&self, room: &RoomId) -> watch::Receiver<u64>;
 
     /// Takes archived entries up to this one out of the log; nothing if it is of another life. A log that was never
-    /// written to is forgotten.
+    /// written to is forgotten, and one without entries is not due before its next one.
     fn trim(&self, room: &RoomId, until: Offset) -> BoxFuture<'static, Result<(), LogError>>;
 
     /// Removes what a message said; its number stays, as [`Entry::Redacted`].
@@ -90,6 +90,10 @@ pub trait RoomLog: Send + Sync + 'static {
     /// Removes every entry of the room; the log begins a new life.
     fn wipe(&self, room: &RoomId) -> BoxFuture<'static, Result<LogState, LogError>>;
 
-    /// Rooms that have a log, in the order of their codes, after this one.
-    fn rooms(&self, after: Option<RoomId>, limit: usize) -> BoxFuture<'static, Result<Vec<RoomId>, LogError>>;
+    /// Up to `limit` rooms whose oldest entry in the log, or next look at it, is from before this time; those that have
+    /// waited longest first.
+    fn due(&self, before: Millis, limit: usize) -> BoxFuture<'static, Result<Vec<RoomId>, LogError>>;
+
+    /// A room was looked at: it is due again once that is from this time on.
+    fn look_again(&self, room: &RoomId, at: Millis) -> BoxFuture<'static, Result<(), LogError>>;
 }

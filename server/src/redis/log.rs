@@ -9,7 +9,7 @@ use crate::log::{LogError, LogPage, LogState, RoomLog};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use holdfast::wire::Entry;
-use holdfast::{ChatId, LogEpoch, Offset, RoomId};
+use holdfast::{ChatId, LogEpoch, Millis, Offset, RoomId};
 use redis::Script;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -214,19 +214,28 @@ impl RoomLog for RedisLog {
         .boxed()
     }
 
-    fn rooms(&self, after: Option<RoomId>, limit: usize) -> BoxFuture<'static, Result<Vec<RoomId>, LogError>> {
+    fn due(&self, before: Millis, limit: usize) -> BoxFuture<'static, Result<Vec<RoomId>, LogError>> {
         let this = self.clone();
         async move {
-            let mut rooms = std::collections::BTreeSet::new();
+            let mut rooms = vec![];
             for partition in 0..PARTITIONS {
-                let mut cmd = redis::cmd("ZRANGEBYLEX");
-                let after = after.as_ref().map_or("-".to_owned(), |room| format!("({room}"));
-                cmd.arg(this.redis.key(partition, "index")).arg(after).arg("+").arg("LIMIT").arg(0).arg(limit);
-                let names: Vec<String> = this.redis.cmd(cmd).await?;
-                rooms.extend(names.iter().filter_map(|name| name.parse::<RoomId>().ok()));
+                let mut cmd = redis::cmd("ZRANGEBYSCORE");
+                cmd.arg(this.redis.key(partition, "index")).arg("-inf").arg(format!("({}", before.as_unix()));
+                cmd.arg("WITHSCORES").arg("LIMIT").arg(0).arg(limit);
+                let found: Vec<(String, f64)> = this.redis.cmd(cmd).await?;
+                rooms.extend(found);
             }
-            Ok(rooms.into_iter().take(limit).collect())
+            rooms.sort_by(|(_, one), (_, other)| one.total_cmp(other));
+            Ok(rooms.iter().filter_map(|(name, _)| name.parse().ok()).take(limit).collect())
         }
         .boxed()
+    }
+
+    fn look_again(&self, room: &RoomId, at: Millis) -> BoxFuture<'static, Result<(), LogError>> {
+        let this = self.clone();
+        let mut cmd = redis::cmd("ZADD");
+        // Not if it was emptied meanwhile.
+        cmd.arg(this.redis.key(partition_of(room), "index")).arg("XX").arg(at.as_unix()).arg(room.as_str());
+        async move { Ok(this.redis.cmd::<u64>(cmd).await.map(drop)?) }.boxed()
     }
 }

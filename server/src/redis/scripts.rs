@@ -3,7 +3,7 @@
 //! A room's keys: `meta` (hash: `e` epoch, `h` newest entry, `o` entries trimmed up to, `r` the Redis process it was
 //! last written on, `p` 1 if another life came before; it expires while the room was never used), `log` (stream, the entry with number n has the id `n-0`), `keys` (hash: what is in the log once,
 //! and where), `gone` (hash: numbers whose entry was redacted, and its key). A partition's: `queue` and `dead` (streams), `index` (rooms that
-//! have entries, in the order of their codes).
+//! have entries, by the time from which on the sweep looks at them).
 
 use redis::Script;
 use std::sync::LazyLock;
@@ -28,7 +28,7 @@ if lost then anew() end
 ";
 
 /// ARGV 6: the key that makes it a repetition, or empty; 7: the entry; 8: '1' for what belongs into the life it was
-/// meant for: another one may have forgotten that it is stored. KEYS 6: the queue.
+/// meant for: another one may have forgotten that it is stored; 9: the entry's time. KEYS 6: the queue.
 const APPEND: &str = r"
 if ARGV[8] == '1' and seen_e > 0 and seen_e ~= e then return {string.format('%.0f', e), '0', 'moved', ''} end
 if ARGV[6] ~= '' then
@@ -44,10 +44,8 @@ redis.call('XADD', KEYS[2], seq .. '-0', 'v', ARGV[7])
 if ARGV[6] ~= '' then redis.call('HSET', KEYS[3], ARGV[6], seq) end
 redis.call('XADD', KEYS[6], '*', 'room', room, 'epoch', string.format('%.0f', e), 'seq', seq, 'v', ARGV[7])
 redis.call('HSET', KEYS[1], 'h', seq, 'r', run)
-if h == 1 then
-  redis.call('PERSIST', KEYS[1])
-  redis.call('ZADD', KEYS[5], 0, room)
-end
+if h == 1 then redis.call('PERSIST', KEYS[1]) end
+if h == o + 1 then redis.call('ZADD', KEYS[5], ARGV[9], room) end
 return {string.format('%.0f', e), seq, 'new', ''}
 ";
 
@@ -74,6 +72,7 @@ if tonumber(ARGV[7]) == e and upto > o then
     local key = redis.call('HGET', KEYS[4], seq)
     if key then redis.call('HDEL', KEYS[3], key); redis.call('HDEL', KEYS[4], seq) end
   end
+  if upto == h then redis.call('ZREM', KEYS[5], room) end
 end
 return 1
 ";

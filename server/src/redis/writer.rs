@@ -103,7 +103,7 @@ fn command(verb: &str, script: &str, redis: &Redis, job: &Job, promise: &Promise
     cmd.arg(redis.key(super::partition_of(room), "queue"));
     cmd.arg(clock::now().as_unix()).arg(seen.epoch.number()).arg(seen.seq).arg(&promise.run).arg(room.as_str());
     cmd.arg(entry.key().unwrap_or_default()).arg(holdfast::wire::encode(entry));
-    cmd.arg(u8::from(entry.is_of_one_life()));
+    cmd.arg(u8::from(entry.is_of_one_life())).arg(entry.at().as_unix());
     cmd
 }
 
