@@ -2,6 +2,7 @@
 
 mod event;
 mod lane;
+mod member;
 mod nodes;
 mod passing;
 mod presence;
@@ -9,77 +10,14 @@ mod seating;
 
 pub use event::{AppendOutcome, Claim, RoomEffect, RoomEvent, Ticket};
 
-use crate::bucket::Bucket;
 use crate::id::{ChatId, ConnId, LogEpoch, Offset, PeerId};
 use crate::limits::Limits;
 use crate::time::Millis;
-use crate::wire::{
-    ClientMsg, CloseCode, Entry, Hello, LeaveReason, MediaState, Name, NodeMsg, Presence, Refusal, Seat, ServerMsg,
-};
+use crate::wire::{ClientMsg, CloseCode, Entry, Hello, LeaveReason, Name, NodeMsg, Presence, Refusal, Seat, ServerMsg};
 use lane::Lane;
-use passing::{Departed, Passed, Switches};
+use member::{Link, Member};
+use passing::Departed;
 use std::collections::{BTreeMap, BTreeSet};
-
-/// Whether a seat's link is up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Link {
-    /// Up, on this socket; `heard` is when something last arrived.
-    Here { conn: ConnId, heard: Millis },
-    /// The socket is open but silent for too long.
-    Silent { conn: ConnId, heard: Millis },
-    /// No socket since then; it was last on this node.
-    Away { since: Millis },
-    /// On another node, which last heard of it then, and says whether it is there.
-    Elsewhere { heard: Millis, here: bool },
-}
-
-/// Somebody with a seat.
-#[derive(Clone, Debug)]
-struct Member {
-    name: Name,
-    media: MediaState,
-    joined: Offset,
-    /// The number its newest socket came with, or what that was cut down to.
-    claim: u64,
-    /// What it was before, once: the node that gave it may have a clock that is ahead.
-    asked: Option<u64>,
-    link: Link,
-    chats: Bucket,
-    /// What was passed on to each other seat.
-    passed: BTreeMap<PeerId, Passed>,
-    switches: Switches,
-    /// Set while the log does not have this member because it began anew; when to sign them in again.
-    rejoin: Option<Millis>,
-    /// Set while a `Left` entry for this seat is on its way; when to ask again.
-    leaving: Option<Millis>,
-}
-
-impl Member {
-    const fn conn(&self) -> Option<ConnId> {
-        match self.link {
-            Link::Here { conn, .. } | Link::Silent { conn, .. } => Some(conn),
-            Link::Away { .. } | Link::Elsewhere { .. } => None,
-        }
-    }
-
-    /// A socket comes with this number. One from far ahead would keep every later socket of the seat out.
-    fn claim(&mut self, now: Millis, asked: u64) {
-        let most = now.plus(Limits::CLOCK_SLACK_MS).as_unix().max(self.claim.saturating_add(1));
-        self.asked = (asked > most).then_some(asked);
-        self.claim = asked.min(most);
-    }
-
-    const fn is_here(&self) -> bool {
-        matches!(self.link, Link::Here { .. } | Link::Elsewhere { here: true, .. })
-    }
-
-    fn last_sign(&self) -> Millis {
-        match self.link {
-            Link::Here { heard, .. } | Link::Silent { heard, .. } | Link::Elsewhere { heard, .. } => heard,
-            Link::Away { since } => since,
-        }
-    }
-}
 
 /// What a socket is in this room.
 #[derive(Clone, Debug)]
