@@ -19,6 +19,7 @@ pub mod inbox;
 pub mod limits;
 pub mod link;
 pub mod negotiation;
+pub mod order;
 pub mod outbox;
 pub mod peer;
 pub mod recovery;

@@ -217,12 +217,44 @@ test('one keeps one\'s place in the chat when older messages are loaded, and wha
   await page.getByRole('button', { name: 'Earlier messages' }).click();
   await expect.poll(() => lines.count()).toBeGreaterThan(before);
   await expect.poll(async () => Math.abs((await place()) - at)).toBeLessThan(40);
+  await expect(log, 'the button may be gone, the focus is not').toBeFocused();
   // And a new one takes nothing away.
   const loaded = await lines.first().getAttribute('data-msg');
   await other.page.evaluate(flood, { room, authors: 1, texts: ['news'] });
   await expect(lines.last()).toContainText('news');
   expect(await lines.first().getAttribute('data-msg')).toBe(loaded);
   expect(Math.abs((await place()) - at)).toBeLessThan(40);
+});
+
+test('a message that is refused for good is said again or discarded, and the focus stays in the chat', async ({ people }) => {
+  const ana = await people('Ana');
+  const bo = await people('Bo');
+  await ana.sees('Bo');
+  // The server has other words under these ids.
+  await ana.page.evaluate(() => {
+    const send = WebSocket.prototype.send;
+    window.__refuses = true;
+    WebSocket.prototype.send = function (text) {
+      if (!window.__refuses || !String(text).startsWith('{"chat"')) return send.call(this, text);
+      const refused = { code: 'id_taken', about: JSON.parse(text).chat.id };
+      setTimeout(() => this.dispatchEvent(new MessageEvent('message', { data: JSON.stringify({ refused }) })));
+    };
+  });
+  const log = ana.page.getByRole('log', { name: 'Chat' });
+  const failed = ana.page.locator('[data-status="failed"]');
+  await ana.says('not wanted');
+  await ana.says('wanted');
+  await expect(failed).toHaveCount(2);
+  await failed.first().getByRole('button', { name: 'Discard' }).click();
+  await expect(failed).toHaveCount(1);
+  await expect(log).toBeFocused();
+  await ana.page.evaluate(() => (window.__refuses = false));
+  await failed.getByRole('button', { name: 'Try again' }).click();
+  await expect(log).toBeFocused();
+  await bo.openChat();
+  await expect(bo.page.locator('[data-msg]')).toHaveCount(1);
+  await expect(bo.page.locator('[data-msg]')).toContainText('wanted');
+  await expect(failed).toHaveCount(0);
 });
 
 test('an own message that waits does not throw one to the end when somebody else says something', async ({ people, room }) => {

@@ -7,13 +7,13 @@ use crate::{clock, js};
 use futures::future::{Either, select};
 use gloo_timers::future::TimeoutFuture;
 use holdfast::RoomId;
+use holdfast::order::put;
 use holdfast::session::Unsent;
 use holdfast::wire::{decode, encode};
 use idb::{Database, DatabaseEvent, Factory, ObjectStoreParams, Query, TransactionMode};
 use js_sys::{Array, Function, Promise};
 use serde::{Deserialize, Serialize};
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeSet;
 use std::rc::Rc;
 use wasm_bindgen::closure::Closure;
 use wasm_bindgen::{JsCast, JsValue};
@@ -149,17 +149,18 @@ impl Outbox {
             read.object_store(STORE).ok()?.get_all(None, None).ok()?.await.ok()
         };
         let values = self.with(read).await?;
-        let mut rows: Vec<Row> = values
-            .iter()
-            .filter_map(|value| decode::<Row>(&value.as_string()?).ok())
-            .filter(|row| row.room == *room)
-            .collect();
+        let mut rows: Vec<Row> = vec![];
+        for value in values {
+            let row = value.as_string().and_then(|text| decode::<Row>(&text).ok());
+            if let Some(row) = row.filter(|row| row.room == *room) {
+                put(&mut rows, row, |row| row.order);
+            }
+        }
         if rows.is_empty() {
             return Some(vec![]); // The usual case, which asks for no locks.
         }
         let alive = held_locks().await;
         rows.retain(|row| !alive.contains(&row.page));
-        rows.sort_by_key(|row| row.order);
         for row in &mut rows {
             row.page.clone_from(&self.0.page);
             let _ = self.put(row).await;
@@ -192,13 +193,13 @@ fn hold_lock(name: &str) -> Option<Lock> {
 }
 
 /// The names of the locks that living pages hold; none where the browser has no locks.
-async fn held_locks() -> BTreeSet<String> {
+async fn held_locks() -> Vec<String> {
     let asked = || {
         let locks = locks()?;
         let query: Function = js::get(&locks, "query").dyn_into().ok()?;
         query.call0(&locks).ok()?.dyn_into::<Promise>().ok()
     };
-    let Some(asked) = asked() else { return BTreeSet::new() };
+    let Some(asked) = asked() else { return vec![] };
     let held = JsFuture::from(asked).await.map(|state| js::get(&state, "held"));
     let held: Array = held.ok().and_then(|held| held.dyn_into().ok()).unwrap_or_default();
     held.iter().filter_map(|lock| js::get(&lock, "name").as_string()).collect()

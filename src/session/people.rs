@@ -8,6 +8,7 @@ use crate::id::{Offset, PcEpoch, PeerId, RoomId};
 use crate::inbox::Arrival;
 use crate::limits::Limits;
 use crate::link::LinkEvent;
+use crate::order::put;
 use crate::peer::{Path, Peer, PeerEffect, RelayReach, RtcEvent};
 use crate::recovery::RecoveryEvent;
 use crate::speech::Speech;
@@ -367,8 +368,11 @@ impl Session {
             .filter_map(|(peer, person)| Some((person.voice.last_loud().filter(|_| crowded)?, *peer)))
             .max()
             .map(|(_, peer)| peer);
-        let mut people: Vec<(&PeerId, &Person)> = self.people.iter().filter(|(_, person)| !person.gone).collect();
-        people.sort_by_key(|(peer, person)| (first != Some(**peer), person.joined));
+        let place = |peer: PeerId, person: &Person| (first != Some(peer), person.joined);
+        let mut people: Vec<(&PeerId, &Person)> = vec![];
+        for (peer, person) in self.people.iter().filter(|(_, person)| !person.gone) {
+            put(&mut people, (peer, person), |(peer, person)| place(**peer, person));
+        }
         people
             .into_iter()
             .enumerate()

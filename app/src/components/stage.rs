@@ -7,6 +7,7 @@ use super::help::Help;
 use super::notices::{Notices, focus_when_shown};
 use super::tile::{OwnTile, Tile};
 use crate::call::use_call;
+use holdfast::order::put;
 use holdfast::session::Intent;
 use holdfast::{CallView, PeerId};
 use leptos::prelude::*;
@@ -32,8 +33,10 @@ pub(crate) fn CallScreen() -> impl IntoView {
 
 /// A picture that is moved in the page stops for a moment, so tiles keep their order and only their place changes.
 fn in_fixed_order(view: &CallView) -> Vec<PeerId> {
-    let mut peers: Vec<PeerId> = view.tiles.iter().map(|tile| tile.peer).collect();
-    peers.sort_unstable();
+    let mut peers = vec![];
+    for tile in &view.tiles {
+        put(&mut peers, tile.peer, |peer| *peer);
+    }
     peers
 }
 
