@@ -5,7 +5,7 @@ SHELL := /bin/bash
 export PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD := 1
 export PATH := $(HOME)/.cargo/bin:$(CURDIR)/.tools/bin:$(CURDIR)/node_modules/.bin:$(PATH)
 
-.PHONY: help run test watch build fmt lint setup setup-test deny shots bytes api html hostile latency faults figures lab
+.PHONY: help run test watch build fmt lint setup setup-test deny shots bytes api html hostile fuzz latency faults figures lab
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -60,8 +60,11 @@ api: build setup-test ## Check the API's description and whether it is true (EXA
 html: build setup-test ## Check the HTML of every page
 	node end2end/html.mjs
 
-hostile: setup-test ## The hostile input of tests/hostile in its long form: 100,000 runs of each
-	HOSTILE_RUNS=100000 cargo test -p holdfast --test hostile
+hostile: setup-test ## The hostile input in its long form: 100,000 seeds for each target
+	HOSTILE_RUNS=100000 cargo test -p holdfast -p server --test hostile
+
+fuzz: setup ## Fuzz each target for a minute; prints what it reached, and fails if it found something
+	@scripts/fuzz
 
 latency: build setup-test ## Measure the figures of docs/RESULTS.md
 	node end2end/latency.mjs

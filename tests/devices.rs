@@ -58,7 +58,7 @@ fn a_reload_never_switches_anything_on() {
     let read = Offset::default();
     let keepsake = Some(holdfast::session::Keepsake {
         token,
-        name: "Ana".into(),
+        name: holdfast::wire::Name::new("Ana").expect("valid"),
         media,
         claim: 0,
         read,

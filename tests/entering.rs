@@ -2,7 +2,7 @@
 
 use holdfast::session::{Effect, Entrance, Event, Intent, Keepsake, Opener, SocketEvent};
 use holdfast::view::{Earlier, LinkView, Phase};
-use holdfast::wire::{CloseCode, MediaState, Refusal, ServerMsg, Token, Welcome, encode};
+use holdfast::wire::{CloseCode, MediaState, Name, Refusal, ServerMsg, Token, Welcome, decode, encode};
 use holdfast::{Limits, LogEpoch, Millis, Offset, PeerId, Session, SocketEpoch};
 
 const NOW: Millis = Millis::from_unix(1_800_000_000_000);
@@ -24,13 +24,21 @@ fn captures(effects: &[Effect]) -> bool {
 }
 
 #[test]
+fn a_seat_kept_under_a_name_that_is_refused_today_is_none() {
+    let kept = |name: &str| format!(r#"{{"token":"t","name":"{name}","media":{{"audio":true,"video":true}}}}"#);
+    assert!(decode::<Keepsake>(&kept("Ana")).is_ok());
+    // The page would ask for the seat for ever without saying who it is for.
+    assert!(decode::<Keepsake>(&kept(&"x".repeat(41))).is_err());
+}
+
+#[test]
 fn whoever_opened_the_page_decides_what_starts_by_itself() {
     let keepsake = || {
         Some(Keepsake {
             read: Offset::default(),
             audio_only: false,
             keys_off: false,
-            name: "Ana".into(),
+            name: Name::new("Ana").expect("valid"),
             token: Token::new("token").expect("valid"),
             claim: 1,
             media: MediaState { audio: true, video: true },

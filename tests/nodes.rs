@@ -368,6 +368,19 @@ fn a_slow_reader_reads_pages_at_its_own_pace_and_hears_nothing_twice() {
 }
 
 #[test]
+fn whose_socket_is_closed_for_a_log_that_has_a_hole_is_away_at_once() {
+    let mut room = two_seated();
+    let _ = room.handle(at(10), RoomEvent::Behind { conn: conn(1), sent: 0 });
+    let effects = room.handle(at(11), RoomEvent::Page { conn: conn(1), entries: vec![] });
+    assert_eq!(closes(&effects), [(conn(1), CloseCode::Internal)]);
+    let away = ServerMsg::Presence { peer: PeerId::from_bits(1), here: false };
+    assert!(effects.contains(&RoomEffect::Pass { to: vec![conn(2)], msg: away }), "{effects:?}");
+    // Nothing is sent to the socket that is gone.
+    let signal = RoomEvent::Message { conn: conn(2), msg: large_signal(1, 1) };
+    assert_eq!(passed_to(&room.handle(at(12), signal), conn(1)), 0);
+}
+
+#[test]
 fn a_number_from_far_ahead_keeps_nobody_out() {
     let mut room = seated();
     let held = Claim::Held { peer: PeerId::from_bits(1), else_fresh: PeerId::from_bits(99) };

@@ -25,10 +25,21 @@ fn rust_files(dir: &str) -> Vec<PathBuf> {
 }
 
 fn all_rust_files() -> Vec<PathBuf> {
-    ["src", "tests", "app/src", "frontend/src", "frontend/tests", "server/src", "server/tests", "end2end/netlab/src"]
-        .iter()
-        .flat_map(|dir| rust_files(dir))
-        .collect()
+    [
+        "src",
+        "tests",
+        "app/src",
+        "frontend/src",
+        "frontend/tests",
+        "server/src",
+        "server/tests",
+        "end2end/netlab/src",
+        "fuzz/core",
+        "fuzz/server",
+    ]
+    .iter()
+    .flat_map(|dir| rust_files(dir))
+    .collect()
 }
 
 fn read(path: &Path) -> String {
@@ -201,6 +212,28 @@ fn every_message_and_close_code_is_documented() {
     ] {
         assert!(doc.contains(&format!("`{line}`")), "docs/protocol.md does not name {line}");
     }
+}
+
+#[test]
+fn the_corpus_is_small_and_all_of_it_is_used() {
+    let lists =
+        ["tests/hostile/targets/mod.rs", "server/tests/hostile/targets/mod.rs"].map(|path| read(&root().join(path)));
+    let named = lists.iter().flat_map(|list| list.split("    (\"").skip(1).filter_map(|rest| rest.split('"').next()));
+    let mut targets: Vec<&str> = named.collect();
+    targets.sort_unstable();
+    let files = |dir: &Path| -> Vec<PathBuf> {
+        let entries = fs::read_dir(dir).expect("a folder of the corpus");
+        entries.map(|entry| entry.expect("readable").path()).collect()
+    };
+    let mut folders = files(&root().join("fuzz/corpus"));
+    folders.sort();
+    for folder in &folders {
+        let inputs = files(folder);
+        let bytes: u64 = inputs.iter().map(|path| fs::metadata(path).expect("readable").len()).sum();
+        assert!(inputs.len() <= 150 && bytes <= 200_000, "{}: {} files, {bytes} bytes", folder.display(), inputs.len());
+    }
+    let folders: Vec<_> = folders.iter().filter_map(|path| path.file_name()?.to_str()).collect();
+    assert_eq!(folders, targets);
 }
 
 #[test]

@@ -28,7 +28,7 @@ fn a_seat_is_remembered_in_this_tab_until_it_is_forgotten() {
     let token = Token::new("seat.1.mac").expect("valid");
     let kept = Keepsake {
         token,
-        name: "Ana".into(),
+        name: Name::new("Ana").expect("valid"),
         media: MediaState { audio: true, video: false },
         claim: 3,
         read: Offset::default(),

@@ -202,7 +202,7 @@ impl Room {
             RoomEvent::Closed { conn } => self.closed(now, conn),
             RoomEvent::Folded { offset, entry } => self.fold(now, offset, &entry),
             RoomEvent::Appended { ticket, outcome } => self.appended(now, ticket, outcome),
-            RoomEvent::Page { conn, entries } => self.page(conn, entries),
+            RoomEvent::Page { conn, entries } => self.page(now, conn, entries),
             RoomEvent::Behind { conn, sent } => self.behind(conn, sent),
             RoomEvent::Tick => self.tick(now),
         }

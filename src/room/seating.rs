@@ -218,7 +218,7 @@ impl Room {
         vec![RoomEffect::Read { conn, after: Offset { epoch: head.epoch, seq: last } }]
     }
 
-    pub(super) fn page(&mut self, conn: ConnId, entries: Vec<(Offset, Entry)>) -> Vec<RoomEffect> {
+    pub(super) fn page(&mut self, now: Millis, conn: ConnId, entries: Vec<(Offset, Entry)>) -> Vec<RoomEffect> {
         let head = self.head();
         let Some(Role::Seated { sent, reading, .. }) = self.conns.get_mut(&conn) else { return vec![] };
         let mut effects = vec![];
@@ -233,7 +233,9 @@ impl Room {
         if *sent < head.seq {
             if effects.is_empty() && reading.is_some_and(|asked| *sent < asked) {
                 // The log does not give what it has: closing makes them resume, silence would lose entries.
-                return self.close(conn, CloseCode::Internal);
+                let mut effects = self.closed(now, conn);
+                effects.extend(self.close(conn, CloseCode::Internal));
+                return effects;
             }
             *reading = Some(head.seq);
             effects.push(RoomEffect::Read { conn, after: at });

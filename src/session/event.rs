@@ -14,7 +14,7 @@ pub struct Keepsake {
     /// Opens the seat again.
     pub token: Token,
     /// The name used.
-    pub name: String,
+    pub name: Name,
     /// Whether microphone and camera were on: a reload never switches one on.
     pub media: MediaState,
     /// The last number this seat was claimed with.

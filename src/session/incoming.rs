@@ -6,7 +6,7 @@ use crate::inbox::Inbox;
 use crate::link::LinkEvent;
 use crate::time::Millis;
 use crate::view::{LobbyView, Phase};
-use crate::wire::{ClientMsg, ServerMsg, Welcome, decode};
+use crate::wire::{ClientMsg, Name, ServerMsg, Welcome, decode};
 
 impl Session {
     pub(super) fn text(&mut self, now: Millis, text: &str) -> Vec<Effect> {
@@ -168,7 +168,7 @@ impl Session {
         let seat = self.seat.as_ref()?;
         let keepsake = Keepsake {
             token: seat.token.clone(),
-            name: self.name.clone(),
+            name: Name::new(&self.name).ok()?,
             media: self.media.wanted(),
             claim: self.claim,
             read: self.read,

@@ -29,7 +29,7 @@ impl Session {
         let mut join = false;
         if let Some(kept) = entrance.keepsake {
             // A reload comes back without a click, to the same seat, with what was switched off still off.
-            self.name = kept.name;
+            self.name = kept.name.into();
             self.media.set_wanted(kept.media);
             self.kept_token = Some(kept.token);
             (self.claim, self.read) = (kept.claim, kept.read);

@@ -112,9 +112,13 @@ pub(super) fn cleaned(text: &str, kind: Kind) -> String {
                 continue;
             }
         }
+        if c.is_control() && c != '\n' && c != '\t' {
+            continue;
+        }
         let mark = is_mark(c);
-        marks = if mark { marks + 1 } else { 0 };
-        if marks > Limits::MARKS_IN_A_ROW || (c.is_control() && c != '\n' && c != '\t') {
+        // What shows nothing is no letter: marks before it and behind it stand on the same one.
+        marks = if mark { marks + 1 } else { marks * usize::from(is_unseen(c)) };
+        if mark && marks > Limits::MARKS_IN_A_ROW {
             continue;
         }
         if !mark {

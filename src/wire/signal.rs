@@ -141,7 +141,8 @@ fn shows_address(line: &str) -> bool {
 pub fn without_addresses(sdp: &Sdp) -> Sdp {
     let shown = |line: &&str| line.strip_prefix("a=candidate:").is_some_and(shows_address);
     let kept: String = sdp.as_str().split_inclusive('\n').filter(|line| !shown(line)).collect();
-    Sdp::new(&kept).unwrap_or_else(|_| sdp.clone())
+    // Where nothing is left, the line that every description begins with (RFC 8866, 5.1).
+    Sdp::new(&kept).unwrap_or_else(|_| Sdp::new("v=0\r\n").expect("short"))
 }
 
 impl Signal {
@@ -197,6 +198,8 @@ mod tests {
         let sdp = Sdp::new("v=0\r\na=candidate:1 1 udp 1 192.0.2.7 5 typ host\r\n").expect("short");
         let clean = without_addresses(&sdp);
         assert_eq!(clean.as_str(), "v=0\r\n");
+        let nothing_else = Sdp::new("a=candidate:1 1 udp 1 192.0.2.7 5 typ host").expect("short");
+        assert_eq!(without_addresses(&nothing_else).as_str(), "v=0\r\n");
         let offer = |sdp| Signal::Offer { epoch: PcEpoch::from_number(1), round: 1, sdp };
         assert!(offer(sdp).shows_address() && !offer(clean).shows_address());
         assert!(!Candidate::new(String::new(), "0".into(), 0).expect("short").shows_address(), "the end of candidates");

@@ -161,6 +161,13 @@ mod tests {
         let name = Name::new(&pile).expect("something is left");
         assert_eq!(name.as_str().chars().count(), 3 + Limits::MARKS_IN_A_ROW);
         assert_eq!(Body::new(&pile).map(|body| body.as_str().chars().count()), Ok(3 + Limits::MARKS_IN_A_ROW));
+        for between in ['\u{0}', '\u{200B}', '\u{34F}', '\u{FE0F}'] {
+            let pile = format!("A{}", format!("{between}\u{335}").repeat(37));
+            let marks = |text: &str| text.chars().filter(|c| *c == '\u{335}').count();
+            let (name, body) = (Name::new(&pile).expect("a letter"), Body::new(&pile).expect("a letter"));
+            assert!(marks(name.as_str()) <= Limits::MARKS_IN_A_ROW, "{between:?} is no letter");
+            assert!(marks(body.as_str()) <= Limits::MARKS_IN_A_ROW, "{between:?} is no letter");
+        }
     }
 
     #[test]

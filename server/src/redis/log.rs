@@ -135,7 +135,10 @@ impl RedisLog {
     }
 }
 
-fn parse_row((id, fields): &StreamEntry) -> Option<(u64, Entry)> {
+/// A row as an entry at its place; [`Entry::Redacted`] where it cannot be read. Public for tests/hostile.
+#[doc(hidden)]
+#[must_use]
+pub fn parse_row((id, fields): &StreamEntry) -> Option<(u64, Entry)> {
     let seq = id.split('-').next()?.parse().ok()?;
     let entry = reader::parse_fields(fields, "v").and_then(|text| serde_json::from_str(text).ok());
     if entry.is_none() {

@@ -249,8 +249,12 @@ impl RedisQueue {
     }
 }
 
-/// The record in a queue entry's fields, or the fields as text.
-pub(super) fn record_of(fields: &[(&str, String)]) -> Result<Record, String> {
+/// The record in a queue entry's fields, or the fields as text. Public for tests/hostile.
+///
+/// # Errors
+/// The fields as text, cut short, where they hold no record.
+#[doc(hidden)]
+pub fn record_of(fields: &[(&str, String)]) -> Result<Record, String> {
     let text = |name: &str| fields.iter().find(|(key, _)| *key == name).map(|(_, value)| value.as_str());
     let parsed = (|| {
         let room = text("room")?.parse().ok()?;

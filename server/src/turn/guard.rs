@@ -39,7 +39,7 @@ use turn::proto::channum::ChannelNumber;
 const NONCE_S: u64 = 3_600;
 
 /// What to do with a datagram.
-pub(super) enum Verdict {
+pub enum Verdict {
     /// Give it to the library; a request comes with the nonce it was made with.
     Pass(Option<String>),
     /// Say nothing.
@@ -47,11 +47,18 @@ pub(super) enum Verdict {
     /// Answer this.
     Reply(Vec<u8>),
     /// Give it to the library unless the owner has as many allocations as the quota allows; else answer this.
-    Allocate { owner: String, nonce: String, refusal: Vec<u8> },
+    Allocate {
+        /// Room and seat.
+        owner: String,
+        /// What the request was made with.
+        nonce: String,
+        /// The answer that says no.
+        refusal: Vec<u8>,
+    },
 }
 
 /// The rules.
-pub(super) struct Guard {
+pub struct Guard {
     credentials: Credentials,
     nonce_key: [u8; 32],
     /// Our own addresses, one a family.
@@ -62,7 +69,9 @@ pub(super) struct Guard {
 }
 
 impl Guard {
-    pub(super) fn new(credentials: Credentials, public: Vec<IpAddr>, ports: RangeInclusive<u16>, quota: usize) -> Self {
+    /// A guard of a relay with these addresses and ports. An owner may have so many allocations.
+    #[must_use]
+    pub fn new(credentials: Credentials, public: Vec<IpAddr>, ports: RangeInclusive<u16>, quota: usize) -> Self {
         Self { credentials, nonce_key: rand::random(), public, ports, quota, answers: Answers::new() }
     }
 
@@ -95,7 +104,8 @@ impl Guard {
     }
 
     /// Judges a datagram.
-    pub(super) fn judge(&self, datagram: &[u8], from: SocketAddr, now: Millis) -> Verdict {
+    #[must_use]
+    pub fn judge(&self, datagram: &[u8], from: SocketAddr, now: Millis) -> Verdict {
         if ChannelData::is_channel_data(datagram) {
             return Verdict::Pass(None);
         }

@@ -4,19 +4,18 @@ mod addresses;
 mod answers;
 mod credentials;
 mod guard;
-#[cfg(test)]
-mod hostile;
 mod relay;
 mod serve;
 mod shares;
 
 pub use credentials::Credentials;
+#[doc(hidden)]
+pub use guard::{Guard, Verdict}; // For tests/hostile.
 
 use crate::clock;
 use crate::config::Config;
 use crate::tokens::Secret;
 use credentials::CHECK;
-use guard::Guard;
 use holdfast::wire::IceServer;
 use holdfast::{PeerId, RoomId};
 use relay::{Home, RelayPorts, bind_udp};
