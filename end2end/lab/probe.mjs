@@ -1,7 +1,7 @@
 // Runs in a page before its own scripts and writes down what a person would have seen and heard, with times.
 export function probe() {
   const Clock = Date; // A scenario may set another one.
-  const seen = { frames: {}, audio: [], link: [], tiles: [], words: [], restarts: [], made: [], signaling: [], candidates: [], connections: [] };
+  const seen = { frames: {}, audio: [], link: [], tiles: [], words: [], restarts: [], made: [], signaling: [], candidates: [], closed: [], connections: [] };
   window.__seen = seen;
   const Real = window.RTCPeerConnection;
   window.RTCPeerConnection = class extends Real {
@@ -25,6 +25,13 @@ export function probe() {
     restartIce() {
       seen.restarts.push(Clock.now());
       super.restartIce();
+    }
+  };
+  const Socket = window.WebSocket;
+  window.WebSocket = class extends Socket {
+    constructor(...args) {
+      super(...args);
+      this.addEventListener('close', () => seen.closed.push(Clock.now()));
     }
   };
   window.__unsettled = () => seen.connections.filter((pc) => !['stable', 'closed'].includes(pc.signalingState)).length;
