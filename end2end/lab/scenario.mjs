@@ -154,6 +154,8 @@ async function once(scenario, context) {
     badge_ms: Math.max(...alive.map((seen) => (seen.words.find(([at, text]) => at > began && text)?.[0] ?? ended) - began)),
     gone_ms: Math.max(...alive.map((seen) => goneAt(seen.tiles, began) ?? ended)) - began,
     leaves: worst((seen) => leaves(seen.tiles, began)),
+    // How often who is shown, or how, changed.
+    flips: worst((seen) => seen.tiles.filter(([at]) => at > began).length),
     // Who is shown, too many or too few, and when that last changed after the mark.
     ghosts: worst((seen) => Math.abs(there(seen).length - (alive.length - 1))),
     agreed_ms: worst((seen) => agreedAt(seen.tiles, mark) - mark),

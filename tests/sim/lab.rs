@@ -6,7 +6,7 @@ use crate::network::Weather;
 use crate::paths::Obstacle;
 use crate::world::World;
 use holdfast::session::{Event, Fault, Intent, NetEvent};
-use holdfast::view::LinkView;
+use holdfast::view::{LinkView, MediaPath};
 use holdfast::wire::Entry;
 use holdfast::{Millis, PcEpoch, PeerId};
 use serde_json::{Value, json};
@@ -46,6 +46,9 @@ struct Picture {
 struct Seen {
     /// Of each other seat.
     pictures: BTreeMap<PeerId, Picture>,
+    /// Who is shown and how, and how often that changed.
+    tiles: Vec<(PeerId, MediaPath, bool)>,
+    flips: u64,
     offline_since: Option<Millis>,
     drops: u64,
     noticed: Option<Millis>,
@@ -154,7 +157,8 @@ impl Replay {
         for seen in &mut self.seen {
             let mut pictures = std::mem::take(&mut seen.pictures);
             pictures.values_mut().for_each(|one| (one.longest_ms, one.after_mark) = (0, None));
-            *seen = Seen { pictures, ..Seen::default() };
+            let tiles = std::mem::take(&mut seen.tiles);
+            *seen = Seen { pictures, tiles, ..Seen::default() };
         }
     }
 
@@ -191,6 +195,11 @@ impl Replay {
                     seen.back = seen.back.or((now >= self.mark).then_some(now));
                 }
                 (true, None) | (false, Some(_)) => {}
+            }
+            let mut tiles: Vec<_> = view.tiles.iter().map(|tile| (tile.peer, tile.path, tile.here)).collect();
+            tiles.sort_by_key(|(peer, ..)| *peer);
+            if tiles != seen.tiles {
+                (seen.tiles, seen.flips) = (tiles, seen.flips + 1);
             }
             for tile in &view.tiles {
                 let of = client.pcs.iter().filter(|((peer, _), _)| *peer == tile.peer);
@@ -386,6 +395,7 @@ impl Replay {
                 }),
             ),
             ("link_drops", worst(&|seen| seen.drops)),
+            ("flips", worst(&|seen| seen.flips)),
             ("noticed_ms", there().filter_map(|seen| seen.noticed).min().map_or(u64::MAX, |at| at.since(self.began))),
             ("sockets_closed", (self.closed() - self.closed_before) as u64),
             ("leaves", (self.left() - self.left_before) as u64),
