@@ -55,7 +55,7 @@ export function probe() {
     }
     note(seen.link, document.querySelector('main[data-link]')?.dataset.link ?? 'out');
     const tiles = [...document.querySelectorAll('[data-tile="peer"]')];
-    note(seen.tiles, tiles.map((tile) => `${tile.dataset.peer}:${tile.dataset.media}:${tile.dataset.here ?? ''}`).sort().join(' '));
+    note(seen.tiles, tiles.map((tile) => `${tile.dataset.peer}:${tile.dataset.media}:${tile.querySelector('[data-trouble]')?.textContent.trim() ? 'trouble' : ''}`).sort().join(' '));
     note(seen.words, [...document.querySelectorAll('[data-trouble], [data-banner]')].map((one) => one.textContent.trim()).filter(Boolean).join(' | '));
   }, 50);
   let busy = false;
