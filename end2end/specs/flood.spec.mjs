@@ -119,9 +119,10 @@ function mischief() {
       const { sdp } = await pc.createOffer();
       pc.close();
       let sent = 0;
-      await steadily(perSecond, (count * 1_000) / perSecond, (n) => {
+      await steadily(perSecond, (count * 1_000) / perSecond, () => {
+        const [epoch, stream] = [newest.epoch + 1, newest.stream + 1];
         for (const peer of to) {
-          const [epoch, stream] = [newest.epoch + 1, newest.stream + 1];
+          if (socket.readyState !== WebSocket.OPEN) continue; // The server had enough of it; it comes again.
           socket.send(JSON.stringify({ signal: { to: peer, stream, seq: 1, signal: { offer: { epoch, round: 1, sdp } } } }));
           sent += 1;
         }
