@@ -20,7 +20,7 @@ export class Person {
   }
 
   async open(room, join = true) {
-    this.context ??= await this.browser.newContext({ permissions: ['camera', 'microphone'], viewport: { width: 640, height: 480 } });
+    this.context ??= await this.browser.newContext({ permissions: ['camera', 'microphone'], viewport: { width: this.scenario.width ?? 640, height: 480 } });
     this.page = await this.context.newPage();
     await this.page.addInitScript(probe);
     const wrong = this.scenario.clocks?.[this.at];

@@ -1,7 +1,7 @@
 // Runs in a page before its own scripts and writes down what a person would have seen and heard, with times.
 export function probe() {
   const Clock = Date; // A scenario may set another one.
-  const seen = { frames: {}, audio: [], link: [], tiles: [], words: [], restarts: [], made: [], signaling: [], candidates: [], connections: [] };
+  const seen = { frames: {}, audio: [], link: [], tiles: [], words: [], restarts: [], made: [], signaling: [], candidates: [], closed: [], connections: [] };
   window.__seen = seen;
   const Real = window.RTCPeerConnection;
   window.RTCPeerConnection = class extends Real {
@@ -27,6 +27,13 @@ export function probe() {
       super.restartIce();
     }
   };
+  const Socket = window.WebSocket;
+  window.WebSocket = class extends Socket {
+    constructor(...args) {
+      super(...args);
+      this.addEventListener('close', () => seen.closed.push(Clock.now()));
+    }
+  };
   window.__unsettled = () => seen.connections.filter((pc) => !['stable', 'closed'].includes(pc.signalingState)).length;
   const watched = new WeakSet();
   const watch = (video, peer) => {
@@ -48,7 +55,7 @@ export function probe() {
     }
     note(seen.link, document.querySelector('main[data-link]')?.dataset.link ?? 'out');
     const tiles = [...document.querySelectorAll('[data-tile="peer"]')];
-    note(seen.tiles, tiles.map((tile) => `${tile.dataset.peer}:${tile.dataset.media}:${tile.dataset.here ?? ''}`).sort().join(' '));
+    note(seen.tiles, tiles.map((tile) => `${tile.dataset.peer}:${tile.dataset.media}:${tile.querySelector('[data-trouble]')?.textContent.trim() ? 'trouble' : ''}`).sort().join(' '));
     note(seen.words, [...document.querySelectorAll('[data-trouble], [data-banner]')].map((one) => one.textContent.trim()).filter(Boolean).join(' | '));
   }, 50);
   let busy = false;

@@ -33,6 +33,10 @@ const STEPS = {
     const online = (await person.seen()).link.findLast(([, state]) => state === 'online')?.[0];
     run.caught_up = at ? Math.max(0, at - Math.max(run.mark ?? 0, online ?? 0)) : Infinity;
   },
+  kill_redis: ({ services, run }) => services.kill('redis').then(() => (run.canary += 1)),
+  start_redis: ({ services }) => services.startRedis(),
+  hang_redis: ({ services, run }) => services.hangRedis(true) ?? (run.canary += 1),
+  resume_redis: ({ services }) => services.hangRedis(false),
   flush_redis: ({ services, run }) => services.flushRedis() ?? (run.canary += 1),
   reload: ({ person }) => person.page.reload(),
   hide: ({ person, run }) => person.hide().then(() => (run.canary += 1)),
@@ -73,7 +77,8 @@ export async function play(scenario, { times, plain = false, seed = 1, log = () 
       }
       if (scenario.before) await act(scenario.before, { network, services, people });
       if (n === 0 || scenario.fresh) await gather(people, room, scenario.lobby ?? []);
-      const run = await once(scenario, { network, services, people });
+      if (scenario.apart) await placeApart(people, services);
+      const run = await once(scenario, { network, services, people, room });
       runs.push(run);
       log(`  ${scenario.id} ${n + 1}/${times}: ${JSON.stringify(run.figures)}`);
       if (n + 1 < times) await pause((scenario.rest_s ?? 2) * 1_000);
@@ -96,11 +101,23 @@ async function gather(people, room, lobby) {
   await pause(2_500);
 }
 
+// One person on each server: the balancer gives the next one to whoever comes, so people come again until it is so.
+async function placeApart(people, services) {
+  for (let tries = 0; services.sockets().join() !== '1,1'; tries++) {
+    if (tries === 20) throw new Error('both are on one server');
+    await people.at(-1).page.reload();
+    for (const person of people) await person.sees(people.length - 1);
+    await pause(1_000);
+  }
+  await pause(2_500);
+}
+
 async function act(steps, context, run = { canary: 0 }) {
   const began = Date.now();
   for (const step of steps) {
     await pause(Math.max(0, began + step.at * 1_000 - Date.now()));
     const person = step.who ? context.people[step.who - 1] : undefined;
+    if (step.quiet_until) run.quiet_until = Date.now();
     await STEPS[step.do]({ ...context, step, run, person, who: person?.at });
     if (step.mark) run.mark = Date.now();
   }
@@ -137,10 +154,13 @@ async function once(scenario, context) {
     badge_ms: Math.max(...alive.map((seen) => (seen.words.find(([at, text]) => at > began && text)?.[0] ?? ended) - began)),
     gone_ms: Math.max(...alive.map((seen) => goneAt(seen.tiles, began) ?? ended)) - began,
     leaves: worst((seen) => leaves(seen.tiles, began)),
+    // How often who is shown, or how, changed.
+    flips: worst((seen) => seen.tiles.filter(([at]) => at > began).length),
     // Who is shown, too many or too few, and when that last changed after the mark.
     ghosts: worst((seen) => Math.abs(there(seen).length - (alive.length - 1))),
     agreed_ms: worst((seen) => agreedAt(seen.tiles, mark) - mark),
     settled_ms: worst((seen) => (seen.signaling.at(-1)?.[0] ?? mark) - mark),
+    sockets_closed: worst((seen) => seen.closed.filter((at) => at >= began).length),
     rounds: worst((seen) => seen.signaling.filter(([at, state]) => at >= mark && state === 'stable').length),
     ...(run.caught_up !== undefined && { caught_up_ms: run.caught_up }),
   };
@@ -149,10 +169,22 @@ async function once(scenario, context) {
   const steady = alive.every((seen) => seen.link.at(-1)[1] === 'online' && (alone || frames(seen).some((times) => ended - times.at(-1) < 1_000)));
   run.figures.healed = steady;
   run.figures.canary = run.canary > 0 || scenario.canary === 'none' || scenario.canary === 'address';
+  // What the same people had before anything happened.
+  if (run.quiet_until) {
+    run.figures.quiet_video_gap_ms = worst((seen) => Math.max(...frames(seen).map((times) => longestGap(times, began, run.quiet_until))));
+    run.figures.quiet_audio_gap_ms = worst((seen) => longestGap(heardTimes(seen.audio), began, run.quiet_until));
+  }
   if (scenario.messages) {
     const all = await Promise.all(people.map((person) => person.messages()));
     run.figures.messages = Math.min(...all.map((one) => one.length));
     run.figures.messages_alike = all.every((one) => JSON.stringify(one) === JSON.stringify(all[0])) && all[0].length > 0;
+    if (scenario.kept) {
+      run.figures.messages_kept = JSON.stringify(context.services.history(context.room)) === JSON.stringify(all[0]);
+      run.figures.messages_in_order = people.every(({ name }) => {
+        const numbers = all[0].filter((text) => text.startsWith(`${name} `)).map((text) => Number(text.split(' ')[1]));
+        return numbers.length > 0 && numbers.every((n, i) => n === i);
+      });
+    }
   }
   if (scenario.addresses) {
     const heard = alive.flatMap((seen) => seen.candidates);

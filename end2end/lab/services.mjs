@@ -9,10 +9,10 @@ export const URL_OF_LAB = `http://${SERVER}:3000`;
 const SECRET = 'the-secret-of-the-lab-of-at-least-32-characters';
 
 export class Services {
-  static async start(network, { relays = 1, ttl = 300 } = {}) {
+  static async start(network, { relays = 1, ttl = 300, redis_keeps = true } = {}) {
     const services = new Services();
-    Object.assign(services, { network, relays, ttl, running: new Map() });
-    services.launch('redis', 'redis-server', ['--port', '6379', '--bind', '127.0.0.1', '--save', '', '--appendonly', 'yes', '--appendfsync', 'always', '--dir', network.dir]);
+    Object.assign(services, { network, relays, ttl, redis_keeps, running: new Map() });
+    services.startRedis();
     services.launch('archive', FERRET, ['--addr', '127.0.0.1:27017', '--dir', network.dir]);
     services.startRelays();
     await new Promise((done) => setTimeout(done, 1_000)); // FerretDB does not bear two clients that begin at once.
@@ -38,6 +38,7 @@ export class Services {
         HOLDFAST_ADDR: `${SERVER}:300${n}`,
         HOLDFAST_DATA_DIR: data,
         HOLDFAST_SECRET: SECRET,
+        HOLDFAST_ADMIN_TOKEN: SECRET,
         HOLDFAST_TRUST_JOIN: 'true', // Over plain http browsers do not say where a link was.
         REDIS_URL: 'redis://127.0.0.1:6379',
         MONGODB_URI: 'mongodb://127.0.0.1:27017/lab',
@@ -96,9 +97,34 @@ export class Services {
     await once(child, 'exit');
   }
 
+  // Every append on the disk before its answer; or nothing, so that it comes back empty.
+  startRedis() {
+    const kept = this.redis_keeps ? ['--appendonly', 'yes', '--appendfsync', 'always'] : ['--appendonly', 'no'];
+    this.launch('redis', 'redis-server', ['--port', '6379', '--bind', '127.0.0.1', '--save', '', ...kept, '--dir', this.network.dir]);
+  }
+
+  // It takes connections and answers nobody, until it goes on.
+  hangRedis(on) {
+    this.running.get('redis').child.kill(on ? 'SIGSTOP' : 'SIGCONT');
+  }
+
   // Everything that Redis keeps is gone.
   flushRedis() {
     this.network.in('srv', 'redis-cli', '-p', '6379', 'flushall');
+  }
+
+  // How many sockets each server has.
+  sockets() {
+    return [1, 2].map((n) => {
+      const text = this.network.in('srv', 'curl', '-s', '-H', `Authorization: Bearer ${SECRET}`, `http://${SERVER}:300${n}/metrics`);
+      return Number(text.match(/^holdfast_sockets (\d+)/m)?.[1]);
+    });
+  }
+
+  // What a room keeps, oldest first, asked of its first server.
+  history(room) {
+    const text = this.network.in('srv', 'curl', '-s', `http://${SERVER}:3001/api/v1/rooms/${room}/messages?limit=200`);
+    return JSON.parse(text).messages.map(({ body }) => body);
   }
 
   // Every connection through the balancer ends with RST.

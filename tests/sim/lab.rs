@@ -6,7 +6,7 @@ use crate::network::Weather;
 use crate::paths::Obstacle;
 use crate::world::World;
 use holdfast::session::{Event, Fault, Intent, NetEvent};
-use holdfast::view::LinkView;
+use holdfast::view::{LinkView, MediaPath};
 use holdfast::wire::Entry;
 use holdfast::{Millis, PcEpoch, PeerId};
 use serde_json::{Value, json};
@@ -18,7 +18,18 @@ const SLICE_MS: u64 = 50;
 /// Replays of each file, each with its own seed.
 const SEEDS: u64 = 12;
 /// What only a real network or a real screen can tell.
-const NOT_HERE: [&str; 7] = ["addresses", "relayed", "badge_ms", "settled_ms", "rounds", "ghosts", "agreed_ms"];
+const NOT_HERE: [&str; 10] = [
+    "addresses",
+    "relayed",
+    "badge_ms",
+    "settled_ms",
+    "rounds",
+    "ghosts",
+    "agreed_ms",
+    "audio_gap_ms",
+    "messages_kept",
+    "messages_in_order",
+];
 
 /// What came from one other person.
 #[derive(Clone, Copy)]
@@ -35,6 +46,9 @@ struct Picture {
 struct Seen {
     /// Of each other seat.
     pictures: BTreeMap<PeerId, Picture>,
+    /// Who is shown and how, and how often that changed.
+    tiles: Vec<(PeerId, MediaPath, bool)>,
+    flips: u64,
     offline_since: Option<Millis>,
     drops: u64,
     noticed: Option<Millis>,
@@ -44,12 +58,15 @@ struct Seen {
 struct Replay {
     world: World,
     relays: u64,
+    /// Whether Redis still has what it had when it comes back.
+    redis_keeps: bool,
     seen: Vec<Seen>,
     made: BTreeSet<(usize, PeerId, PcEpoch)>,
     known: BTreeSet<(usize, PeerId, PcEpoch)>,
     began: Millis,
     mark: Millis,
     left_before: usize,
+    closed_before: usize,
     gone: BTreeSet<usize>,
     caught_up: Option<u64>,
 }
@@ -96,6 +113,7 @@ impl Replay {
         let lobby: Vec<u64> = scenario["lobby"].as_array().into_iter().flatten().map(number).collect();
         for n in 1..=number(&scenario["people"]) {
             let client = world.add_client();
+            world.only_node = (scenario["apart"] == true).then_some(client % 2);
             if lobby.contains(&n) {
                 world.open_room(client, false);
             } else {
@@ -104,18 +122,22 @@ impl Replay {
             world.run(500);
         }
         world.run(3_000);
+        world.only_node = None;
         let relays = scenario["services"]["relays"].as_u64().unwrap_or(1);
         let seen = world.clients.iter().map(|_| Seen::default()).collect();
-        let (began, left_before) = (world.now, 0);
+        let redis_keeps = scenario["services"]["redis_keeps"].as_bool().unwrap_or(true);
+        let began = world.now;
         let mut replay = Self {
             world,
             relays,
+            redis_keeps,
             seen,
             made: BTreeSet::new(),
             known: BTreeSet::new(),
             began,
             mark: began,
-            left_before,
+            left_before: 0,
+            closed_before: 0,
             gone: BTreeSet::new(),
             caught_up: None,
         };
@@ -130,16 +152,23 @@ impl Replay {
         (self.began, self.mark) = (self.world.now, self.world.now);
         self.known.append(&mut self.made);
         self.left_before = self.left();
+        self.closed_before = self.closed();
         self.world.restarts = 0;
         for seen in &mut self.seen {
             let mut pictures = std::mem::take(&mut seen.pictures);
             pictures.values_mut().for_each(|one| (one.longest_ms, one.after_mark) = (0, None));
-            *seen = Seen { pictures, ..Seen::default() };
+            let tiles = std::mem::take(&mut seen.tiles);
+            *seen = Seen { pictures, tiles, ..Seen::default() };
         }
     }
 
     fn left(&self) -> usize {
         self.world.log.ever.values().filter(|entry| matches!(entry, Entry::Left { .. })).count()
+    }
+
+    /// Sockets that are no more.
+    fn closed(&self) -> usize {
+        self.world.sockets.values().filter(|socket| !socket.alive).count()
     }
 
     fn run(&mut self, ms: u64) {
@@ -166,6 +195,11 @@ impl Replay {
                     seen.back = seen.back.or((now >= self.mark).then_some(now));
                 }
                 (true, None) | (false, Some(_)) => {}
+            }
+            let mut tiles: Vec<_> = view.tiles.iter().map(|tile| (tile.peer, tile.path, tile.here)).collect();
+            tiles.sort_by_key(|(peer, ..)| *peer);
+            if tiles != seen.tiles {
+                (seen.tiles, seen.flips) = (tiles, seen.flips + 1);
             }
             for tile in &view.tiles {
                 let of = client.pcs.iter().filter(|((peer, _), _)| *peer == tile.peer);
@@ -248,6 +282,13 @@ impl Replay {
             }
             "has_read" => self.has_read(who, number(&step["count"]) as usize, seconds(&step["within_s"])),
             "flush_redis" => world.wipe_log(),
+            "kill_redis" | "hang_redis" => (0..world.nodes.len()).for_each(|node| world.set_cut(node, true)),
+            "start_redis" | "resume_redis" => {
+                if !self.redis_keeps {
+                    world.wipe_log();
+                }
+                (0..world.nodes.len()).for_each(|node| world.set_cut(node, false));
+            }
             "reload" => world.reload(who),
             "join" => {
                 world.clients[who].wants_in = true;
@@ -354,7 +395,9 @@ impl Replay {
                 }),
             ),
             ("link_drops", worst(&|seen| seen.drops)),
+            ("flips", worst(&|seen| seen.flips)),
             ("noticed_ms", there().filter_map(|seen| seen.noticed).min().map_or(u64::MAX, |at| at.since(self.began))),
+            ("sockets_closed", (self.closed() - self.closed_before) as u64),
             ("leaves", (self.left() - self.left_before) as u64),
             ("restarts", self.world.restarts as u64),
             ("connections_made", self.made.len() as u64),
