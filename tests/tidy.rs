@@ -133,7 +133,7 @@ fn the_layers_of_the_core_point_one_way() {
         &["rng", "time", "limits", "secret"],
         &["id"],
         &["wire"],
-        &["backoff", "bucket", "outbox", "inbox"],
+        &["backoff", "bucket", "outbox", "inbox", "order"],
         &["breaker", "archiving"],
         &["link", "negotiation", "recovery", "speech"],
         &["peer", "view"],

@@ -18,18 +18,8 @@ const SLICE_MS: u64 = 50;
 /// Replays of each file, each with its own seed.
 const SEEDS: u64 = 12;
 /// What only a real network or a real screen can tell.
-const NOT_HERE: [&str; 10] = [
-    "addresses",
-    "relayed",
-    "badge_ms",
-    "settled_ms",
-    "rounds",
-    "ghosts",
-    "agreed_ms",
-    "audio_gap_ms",
-    "messages_kept",
-    "messages_in_order",
-];
+const NOT_HERE: &str = "addresses relayed badge_ms settled_ms rounds ghosts agreed_ms audio_gap_ms messages_kept \
+                        messages_in_order";
 
 /// What came from one other person.
 #[derive(Clone, Copy)]
@@ -460,7 +450,7 @@ fn every_scenario_of_the_lab_keeps_its_figures_here_too() {
         let values = play(&scenario);
         played += 1;
         for (name, limits) in scenario["pass"].as_object().expect("figures") {
-            if name == "healed" || NOT_HERE.contains(&name.as_str()) {
+            if name == "healed" || NOT_HERE.split(' ').any(|one| one == name.as_str()) {
                 continue; // After each replay everything is healed and checked.
             }
             let values =

@@ -5,20 +5,22 @@ use crate::call::use_call;
 use holdfast::session::Intent;
 use leptos::html::{Button, Main};
 use leptos::prelude::*;
-use leptos::wasm_bindgen::JsCast;
-use leptos::web_sys::HtmlElement;
 
 /// The notices, newest last. The focus goes from one that is dismissed to the next, and from the last one to `main`.
 #[component]
 pub(crate) fn Notices(main: NodeRef<Main>) -> impl IntoView {
     let call = use_call();
     let notices = call.memo(|view| view.notices.clone());
-    let dismiss = move |id: u64, button: NodeRef<Button>| {
-        let notice = button.get_untracked().and_then(|button| button.parent_element());
-        let next =
-            notice.and_then(|notice| notice.next_element_sibling().or_else(|| notice.previous_element_sibling()));
-        match next.and_then(|next| next.last_element_child()).and_then(|next| next.dyn_into::<HtmlElement>().ok()) {
-            Some(next) => drop(next.focus()),
+    let buttons = StoredValue::new(Vec::<(u64, NodeRef<Button>)>::new());
+    let dismiss = move |id: u64| {
+        // The reference of a button that is gone is disposed of with its notice: reading it the plain way would panic.
+        buttons.update_value(|all| all.retain(|(_, button)| button.try_get_untracked().flatten().is_some()));
+        let next = buttons.with_value(|all| {
+            let later = all.iter().find(|(other, _)| *other > id);
+            later.or_else(|| all.iter().rev().find(|(other, _)| *other < id)).map(|(_, button)| *button)
+        });
+        match next.and_then(|button| button.try_get_untracked().flatten()) {
+            Some(button) => drop(button.focus()),
             None => focus(main),
         }
         call.send(Intent::Dismiss(id));
@@ -28,10 +30,11 @@ pub(crate) fn Notices(main: NodeRef<Main>) -> impl IntoView {
             <For each=move || notices.get() key=|notice| notice.id let(notice)>
                 {
                     let button = NodeRef::new();
+                    buttons.update_value(|all| all.push((notice.id, button)));
                     view! {
                         <div class="notice">
                             <span>{notice.text}</span>
-                            <button node_ref=button type="button" aria-label="Dismiss" on:click=move |_| dismiss(notice.id, button)>
+                            <button node_ref=button type="button" aria-label="Dismiss" on:click=move |_| dismiss(notice.id)>
                                 <Icon glyph=Glyph::Close />
                             </button>
                         </div>
