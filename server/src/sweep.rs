@@ -22,8 +22,10 @@ const FORGETTING: usize = 20;
 const ROOMS: usize = 100;
 /// Rooms of the log looked at in one round, of those that are due.
 const LOGS: usize = 1_000;
-/// A log that is held by somebody who came early is looked at again after this long.
+/// A log that is held by somebody who came early, or cannot be read, is looked at again after this long.
 const HELD_MS: u64 = 3_600_000;
+/// Logs that cannot be read before the round is given up: it is the store that is away.
+const FAILURES: u32 = 3;
 
 /// How long things are kept.
 #[derive(Clone, Copy, Debug)]
@@ -85,8 +87,18 @@ pub async fn round(backends: &Backends, keep: Keep, archived: &mut Option<RoomId
         }
     }
     let before = Millis::from_unix(clock::now().as_unix().saturating_sub(keep.log_ms));
+    let mut failures = 0;
     for room in backends.log.due(cut(before), LOGS).await? {
-        if let Some(next) = trim(backends, &room, before, stored_until, false).await? {
+        let next = match trim(backends, &room, before, stored_until, false).await {
+            Ok(next) => next,
+            Err(error) if failures == FAILURES => return Err(error),
+            Err(error) => {
+                tracing::warn!(room = crate::room_tag::tag(&room), %error, "a log cannot be trimmed");
+                failures += 1;
+                Some(cut(before).plus(HELD_MS)) // It holds up no other.
+            }
+        };
+        if let Some(next) = next {
             backends.log.look_again(&room, next).await?;
         }
     }

@@ -116,7 +116,7 @@ impl RoomLog for EmbeddedLog {
             let Some(mut state) = known.filter(|state| state.epoch == until.epoch) else { return Ok(()) };
             if state.head == 0 {
                 tx.open_table(ROOMS)?.remove(name.as_str())?;
-                return Ok(());
+                return set_due(tx, name.as_str(), None);
             }
             let (mut entries, mut keys) = (tx.open_table(ENTRIES)?, tx.open_table(KEYS)?);
             for seq in state.oldest + 1..=until.seq.min(state.head) {
@@ -252,7 +252,7 @@ fn begin_anew(tx: &WriteTransaction, room: &RoomId, before: LogEpoch, reborn: bo
     for key in old {
         keys.remove((name, key.as_str()))?;
     }
-    set_due(tx, name, None)?;
+    set_due(tx, name, Some(state.epoch.number()))?; // Forgotten if nobody comes.
     put_state(tx, room, state)?;
     Ok(state)
 }
