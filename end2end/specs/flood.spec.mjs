@@ -173,7 +173,7 @@ const FLOODS = [
 ];
 
 test('floods of one person cost the others nothing', async ({ people }) => {
-  test.setTimeout(150_000);
+  test.setTimeout(240_000);
   const [ana, bob] = [await people('Ana', { init: watch }), await people('Bob', { init: watch })];
   const good = [ana, bob];
   await ana.sees('Bob');
