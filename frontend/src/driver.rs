@@ -1,7 +1,6 @@
 //! The loop: next event, state machine, effects, view.
 
 use crate::clock;
-use crate::externs::MessageChannel;
 use crate::inbox::{Inbox, Mail};
 use crate::run::Browser;
 use crate::{keys, net};
@@ -10,14 +9,11 @@ use futures::{FutureExt, pin_mut, select_biased};
 use gloo_timers::future::TimeoutFuture;
 use holdfast::session::Event;
 use holdfast::{CallView, Millis, Session};
-use js_sys::Promise;
 use leptos::prelude::{GetUntracked, RwSignal, Set, WithUntracked};
 use std::task::Poll;
-use wasm_bindgen::JsValue;
-use wasm_bindgen_futures::JsFuture;
 
 /// Events taken before the view is published, so that a burst redraws once.
-const BATCH: usize = 16;
+const BATCH: usize = 64;
 /// The same for what other pages say.
 const PAGES_BATCH: usize = 16;
 /// The longest sleep: timers of more than 24 days overflow in browsers, and an hour is as good.
@@ -27,7 +23,6 @@ const LONGEST_SLEEP_MS: u64 = 3_600_000;
 pub(crate) async fn run(inbox: Inbox, mut mail: Mail, view: RwSignal<CallView>) {
     let mut session = Session::new(u64::from_le_bytes(random()), random());
     let mut browser = Browser::new(inbox.clone());
-    let channel = MessageChannel::new().ok();
     let _listeners = (net::listen(&inbox), keys::listen(&inbox));
     loop {
         let mut timer = sleep_until(session.next_deadline()).fuse();
@@ -50,9 +45,6 @@ pub(crate) async fn run(inbox: Inbox, mut mail: Mail, view: RwSignal<CallView>) 
         let next = session.view();
         if view.with_untracked(|known| *known != next) {
             view.set(next);
-            if let Some(channel) = &channel {
-                next_task(channel).await;
-            }
         }
         debug_assert!(view.get_untracked().tiles.len() < holdfast::Limits::SEATS);
     }
@@ -69,16 +61,6 @@ async fn let_others_run() {
         Poll::Pending
     })
     .await;
-}
-
-/// Goes on in a task of its own: what came meanwhile waits in the mailbox and is drawn together, and timers, frames and
-/// clicks have their turn between two drawings.
-async fn next_task(channel: &MessageChannel) {
-    let turn = Promise::new(&mut |done, _| {
-        channel.port1().set_onmessage(&done);
-        let _ = channel.port2().post_message(&JsValue::NULL);
-    });
-    let _ = JsFuture::from(turn).await;
 }
 
 fn sleep_until(deadline: Option<Millis>) -> TimeoutFuture {

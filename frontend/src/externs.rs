@@ -10,32 +10,6 @@ use web_sys::{
 
 #[wasm_bindgen]
 extern "C" {
-    /// `MessageChannel`: a task of the page's own, which no timer's pace holds up in a hidden page.
-    pub(crate) type MessageChannel;
-
-    /// A pair of ports.
-    #[wasm_bindgen(constructor, catch)]
-    pub(crate) fn new() -> Result<MessageChannel, JsValue>;
-
-    /// Where messages come.
-    #[wasm_bindgen(method, getter)]
-    pub(crate) fn port1(this: &MessageChannel) -> MessagePort;
-
-    /// Where they are posted.
-    #[wasm_bindgen(method, getter)]
-    pub(crate) fn port2(this: &MessageChannel) -> MessagePort;
-
-    /// One of its ends.
-    pub(crate) type MessagePort;
-
-    /// What happens with a message.
-    #[wasm_bindgen(method, setter)]
-    pub(crate) fn set_onmessage(this: &MessagePort, act: &js_sys::Function);
-
-    /// Posts one.
-    #[wasm_bindgen(method, catch, js_name = postMessage)]
-    pub(crate) fn post_message(this: &MessagePort, value: &JsValue) -> Result<(), JsValue>;
-
     /// `RTCPeerConnection`, for its methods that web-sys lacks.
     pub(crate) type PeerConnectionExt;
 
