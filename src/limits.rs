@@ -176,6 +176,8 @@ impl Limits {
     pub const CHAT_KEPT_BACK: usize = 5_000;
     /// Bytes of messages in one `history`.
     pub const HISTORY_BYTES: usize = 32 * 1024;
+    /// How far a claim that another node gave is believed to be ahead of this node's clock.
+    pub const CLOCKS_APART_MS: u64 = 2 * 3_600_000;
     /// A message id may be minted this far ahead of the server's clock.
     pub const ID_AHEAD_MS: u64 = 2 * 86_400_000;
     /// The log knows the ids of messages at least this long; the archive is asked about older ones.

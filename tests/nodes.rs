@@ -386,6 +386,10 @@ fn a_number_from_far_ahead_keeps_nobody_out() {
     let held = Claim::Held { peer: PeerId::from_bits(1), else_fresh: PeerId::from_bits(99) };
     let thief = room.handle(at(10), RoomEvent::Hello { conn: conn(2), hello: hello(u64::MAX), claim: held });
     assert_eq!(closes(&thief), [(conn(1), CloseCode::Replaced)], "whoever holds the token may take the seat");
+    let mut elsewhere = seated();
+    let _ = elsewhere.handle(at(10), RoomEvent::Hello { conn: conn(2), hello: hello(u64::MAX), claim: held });
+    let back = elsewhere.handle(at(10_000), seats(1, START + 10_000, true, 0));
+    assert_eq!(closes(&back), [(conn(2), CloseCode::Replaced)], "also over another node");
     let later = 20 + Limits::CLOCK_SLACK_MS;
     let owner = room.handle(at(later), RoomEvent::Hello { conn: conn(3), hello: hello(START + later), claim: held });
     assert_eq!(closes(&owner), [(conn(2), CloseCode::Replaced)], "and its owner may take it back");

@@ -44,8 +44,12 @@ pub async fn finish(backends: &Backends, tombstone: Tombstone) -> Result<(), Log
             backends.log.append(room, Entry::Deleted { id, at: clock::now() }, Offset::default()).await?;
         }
         Deleted::Room(epoch) => {
-            if backends.log.state(room).await?.epoch <= epoch {
-                backends.log.wipe(room).await?;
+            // Also a life that somebody at the door is about to begin: it may be of before.
+            let mut state = backends.log.state(room).await?;
+            let mut unwritten = state.head == 0;
+            while state.epoch <= epoch || unwritten {
+                state = backends.log.wipe(room).await?;
+                unwritten = false;
             }
         }
     }

@@ -189,14 +189,18 @@ impl Connection {
 
     /// Waits a little for a place: many pages of one office may come back at once.
     async fn found_place(&self) -> bool {
-        let until = Instant::now() + PLACE_WITHIN;
-        while !self.take_place(self.peer.ip()) {
-            if Instant::now() >= until {
-                return false;
-            }
-            tokio::time::sleep(ACCEPT_AGAIN).await;
+        if self.take_place(self.peer.ip()) {
+            return true;
         }
-        true
+        // Whose it is was not known before the PROXY header.
+        let until = Instant::now() + PLACE_WITHIN;
+        while self.app.throttle.may_wait() && Instant::now() < until {
+            tokio::time::sleep(ACCEPT_AGAIN).await;
+            if self.take_place(self.peer.ip()) {
+                return true;
+            }
+        }
+        false
     }
 
     fn take_place(&self, address: IpAddr) -> bool {

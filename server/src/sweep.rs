@@ -64,7 +64,7 @@ pub async fn round(backends: &Backends, keep: Keep, archived: &mut Option<RoomId
     finish_all(backends, &*backends.archive).await?;
     let created = Millis::from_unix(clock::now().as_unix().saturating_sub(CREATED_MS));
     for _ in 0..FORGETTING {
-        if backends.archive.forget_unused(created, STEP).await? < STEP {
+        if backends.archive.forget_unused(created, STEP).await != Ok(STEP) {
             break;
         }
     }
@@ -124,9 +124,9 @@ async fn trim(
         return Ok(None);
     }
     let state = backends.log.state(room).await?;
-    if state.head == 0 {
-        // Somebody looked at it once and never came in.
-        if clock::now().as_unix().saturating_sub(state.epoch.number()) > UNUSED_MS {
+    if state.oldest == state.head {
+        // Nothing is left in it; or nobody came in since it began, and then it is forgotten.
+        if state.head > 0 || clock::now().as_unix().saturating_sub(state.epoch.number()) > UNUSED_MS {
             backends.log.trim(room, state.start()).await?;
         }
         return Ok(None);
@@ -136,8 +136,16 @@ async fn trim(
     let mut folded = Room::new(state.start());
     let mut until = state.oldest;
     let mut old = vec![];
+    let mut fits = Limits::PAGE_ENTRIES;
     while folded.head().seq < state.head {
-        let page = backends.log.read(room, folded.head(), Limits::PAGE_ENTRIES).await?;
+        let page = match backends.log.read(room, folded.head(), fits).await {
+            Ok(page) => page,
+            Err(error) if fits == 1 => return Err(error),
+            Err(_) => {
+                fits = (fits / 8).max(1); // It may be too large for the time.
+                continue;
+            }
+        };
         if page.entries.is_empty() {
             return Ok(None); // It began anew.
         }

@@ -200,6 +200,12 @@ impl Throttle {
         place.or_else(|| self.waiting(self.0.files / 2).map(Entry::Waiting))
     }
 
+    /// Whether a connection may go on waiting for a place: not while files are scarce.
+    #[must_use]
+    pub fn may_wait(&self) -> bool {
+        self.0.accounts.lock().expect("no holder of this lock can panic").open <= self.0.files / 2
+    }
+
     /// Lets one more connection be open without a place, while so few files are.
     fn waiting(&self, below: u32) -> Option<Waiting> {
         let mut accounts = self.0.accounts.lock().expect("no holder of this lock can panic");

@@ -197,6 +197,58 @@ async fn what_is_too_old_goes_and_who_is_here_stays_on_redis() {
     stop.cancel();
 }
 
+/// Whoever stands at the door of a room that is deleted begins another life of it.
+async fn deleted_under_a_visitor(backends: &Backends) {
+    let stop = CancellationToken::new();
+    let work = worker::run(Arc::clone(&backends.queue), Arc::clone(&backends.archive), stop.clone());
+    let work = tokio::spawn(work);
+    let hall = room("at-the-door");
+    let seen = backends.log.state(&hall).await.expect("answers").head();
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    server::deletion::delete_room(backends, &hall).await.expect("deleted");
+    let first = backends.log.append(&hall, joined(1, clock::now()), seen).await.expect("stored");
+    assert!(first.epoch > seen.epoch, "what is said now is not deleted");
+    backends.log.append(&hall, chat(41, clock::now()), first).await.expect("stored");
+    drained(backends).await;
+    assert_eq!(archived(backends, &hall).await, 1);
+    stop.cancel();
+    let _ = work.await;
+}
+
+#[tokio::test]
+async fn a_room_deleted_under_a_visitor_keeps_what_is_said_afterwards() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    deleted_under_a_visitor(&embedded(dir.path())).await;
+    let (server, stop) = (stores::Redis::start(), CancellationToken::new());
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    deleted_under_a_visitor(&on_redis(&server.url(), "", dir.path(), &stop).await.expect("opens")).await;
+    stop.cancel();
+}
+
+#[tokio::test]
+async fn a_log_without_entries_is_not_due_after_a_restart_either() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let soon = clock::now().plus(DAY_MS);
+    {
+        let backends = embedded(dir.path());
+        for n in 0..3 {
+            let hall = room(&format!("quiet-{n}"));
+            let at = backends.log.append(&hall, chat(50 + n, days_ago(9)), Offset::default()).await.expect("stored");
+            backends.log.trim(&hall, at).await.expect("answers");
+        }
+        assert_eq!(backends.log.due(soon, 10).await, Ok(vec![]));
+    }
+    let backends = embedded(dir.path());
+    assert_eq!(backends.log.due(soon, 10).await, Ok(vec![]));
+    // A log that was wiped has its turn, and is forgotten.
+    let hall = room("quiet-0");
+    backends.log.wipe(&hall).await.expect("answers");
+    assert_eq!(backends.log.due(soon, 10).await, Ok(vec![hall.clone()]));
+    let state = backends.log.state(&hall).await.expect("answers");
+    backends.log.trim(&hall, state.start()).await.expect("answers");
+    assert_eq!(backends.log.due(soon, 10).await, Ok(vec![]));
+}
+
 #[tokio::test]
 async fn the_sweep_looks_at_what_is_due() {
     let dir = tempfile::tempdir().expect("a temporary folder");

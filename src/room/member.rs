@@ -53,7 +53,8 @@ impl Member {
     /// A socket comes with this number. One from far ahead would keep every later socket of the seat out.
     pub(super) fn claim(&mut self, now: Millis, asked: u64) {
         let most = now.plus(Limits::CLOCK_SLACK_MS).as_unix().max(self.claim.saturating_add(1));
-        self.asked = (asked > most).then_some(asked);
+        let ahead = most.saturating_add(1)..=most.saturating_add(Limits::CLOCKS_APART_MS);
+        self.asked = ahead.contains(&asked).then_some(asked);
         self.claim = asked.min(most);
     }
 

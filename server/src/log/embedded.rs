@@ -9,7 +9,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use holdfast::wire::Entry;
 use holdfast::{ChatId, LogEpoch, Millis, Offset, RoomId};
-use redb::{Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition, WriteTransaction};
+use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::HashMap;
@@ -41,16 +41,21 @@ pub fn prepare(tx: &WriteTransaction) -> Result<(), redb::Error> {
     tx.open_table(ENTRIES)?;
     tx.open_table(KEYS)?;
     tx.open_table(DUE)?;
-    if tx.open_table(DUE_OF)?.is_empty()? {
-        // Written before there were these tables: each is looked at once.
-        let rooms: Vec<String> = tx
-            .open_table(ROOMS)?
-            .iter()?
-            .map(|item| item.map(|(room, _)| room.value().to_owned()))
-            .collect::<Result<_, _>>()?;
-        for room in rooms {
-            set_due(tx, &room, Some(0))?;
+    // What an older version wrote has no time: the sweep looks at each of those once.
+    let mut unknown = vec![];
+    {
+        let (rooms, due_of) = (tx.open_table(ROOMS)?, tx.open_table(DUE_OF)?);
+        for item in rooms.iter()? {
+            let (room, row) = item?;
+            let state: Option<LogState> = parse(row.value());
+            let is_empty = state.is_some_and(|state| state.head > 0 && state.oldest == state.head);
+            if !is_empty && due_of.get(room.value())?.is_none() {
+                unknown.push(room.value().to_owned());
+            }
         }
+    }
+    for room in unknown {
+        set_due(tx, &room, Some(0))?;
     }
     Ok(())
 }
@@ -113,7 +118,10 @@ impl RoomLog for EmbeddedLog {
         let name = room.clone();
         self.write_and_wake(room, move |tx| {
             let known = state_of(&tx.open_table(ROOMS)?, &name)?;
-            let Some(mut state) = known.filter(|state| state.epoch == until.epoch) else { return Ok(()) };
+            let Some(mut state) = known else { return set_due(tx, name.as_str(), None) };
+            if state.epoch != until.epoch {
+                return Ok(());
+            }
             if state.head == 0 {
                 tx.open_table(ROOMS)?.remove(name.as_str())?;
                 return set_due(tx, name.as_str(), None);

@@ -45,7 +45,7 @@ if ARGV[6] ~= '' then redis.call('HSET', KEYS[3], ARGV[6], seq) end
 redis.call('XADD', KEYS[6], '*', 'room', room, 'epoch', string.format('%.0f', e), 'seq', seq, 'v', ARGV[7])
 redis.call('HSET', KEYS[1], 'h', seq, 'r', run)
 if h == 1 then redis.call('PERSIST', KEYS[1]) end
-if h == o + 1 then redis.call('ZADD', KEYS[5], ARGV[9], room) end
+if h == o + 1 or not redis.call('ZSCORE', KEYS[5], room) then redis.call('ZADD', KEYS[5], ARGV[9], room) end
 return {string.format('%.0f', e), seq, 'new', ''}
 ";
 
@@ -72,8 +72,8 @@ if tonumber(ARGV[7]) == e and upto > o then
     local key = redis.call('HGET', KEYS[4], seq)
     if key then redis.call('HDEL', KEYS[3], key); redis.call('HDEL', KEYS[4], seq) end
   end
-  if upto == h then redis.call('ZREM', KEYS[5], room) end
 end
+if tonumber(ARGV[7]) == e and math.max(upto, o) == h then redis.call('ZREM', KEYS[5], room) end
 return 1
 ";
 
