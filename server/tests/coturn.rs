@@ -8,6 +8,7 @@ use server::turn::Credentials;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 use stun::agent::TransactionId;
 use stun::message::{BINDING_REQUEST, Message};
@@ -19,6 +20,11 @@ use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use turn::proto::{PROTO_TCP, PROTO_UDP};
 
+/// Relayed addresses of each coturn are its own, and none that sockets of this machine are given: where one is taken, coturn
+/// gives up with 437.
+static RELAYED: AtomicU16 = AtomicU16::new(61_000);
+/// As many as are shipped.
+const RELAYED_PORTS: u16 = 200;
 const SECRET: &str = "the-secret-of-this-test";
 
 struct Coturn {
@@ -56,13 +62,15 @@ impl Coturn {
         let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/coturn.conf");
         let shipped = std::fs::read_to_string(shipped).expect("the shipped settings");
         // Only what names this machine is another: ports, addresses, files.
-        let ours = ["listening-port", "tls-listening-port", "pidfile", "cert=", "pkey="];
+        let ours = ["listening-port", "tls-listening-port", "min-port", "max-port", "pidfile", "cert=", "pkey="];
         let own: Vec<&str> = shipped.lines().filter(|line| !ours.iter().any(|name| line.starts_with(name))).collect();
         assert_eq!(own.len() + ours.len(), shipped.lines().count(), "each of these is set once in what is shipped");
         let (pem, pid) = (dir.path().join("relay.pem"), dir.path().join("pid"));
         let roots = certificate(&pem);
+        let first = RELAYED.fetch_add(RELAYED_PORTS, Ordering::Relaxed);
+        let last = first + RELAYED_PORTS - 1;
         let text = format!(
-            "{}\nlistening-port={port}\ntls-listening-port={tls_port}\nlistening-ip=127.0.0.1\nrelay-ip=127.0.0.1\n\
+            "{}\nmin-port={first}\nmax-port={last}\nlistening-port={port}\ntls-listening-port={tls_port}\nlistening-ip=127.0.0.1\nrelay-ip=127.0.0.1\n\
              static-auth-secret={SECRET}\ncert={}\npkey={}\npidfile={}\n",
             own.join("\n"),
             pem.display(),
