@@ -5,7 +5,7 @@
 //! `server`) and in the seeded simulator (`tests/sim`).
 //!
 //! Reading order, each module using only those before it:
-//! [`id`], [`time`], [`limits`], [`rng`] · [`wire`] · [`backoff`], [`bucket`], [`outbox`], [`inbox`] ·
+//! [`id`], [`time`], [`limits`], [`rng`] · [`wire`] · [`backoff`], [`bucket`], [`outbox`], [`inbox`], [`order`] ·
 //! [`link`], [`negotiation`], [`recovery`], [`speech`] · [`peer`], [`view`] · [`session`] (client root); and, apart, [`room`] (server root)
 //! with what keeps its entries: [`breaker`], [`archiving`].
 //! `session` and `room` never name each other: they meet in `wire` and in the simulator.
