@@ -45,11 +45,9 @@ pub async fn finish(backends: &Backends, tombstone: Tombstone) -> Result<(), Log
         }
         Deleted::Room(epoch) => {
             // Also a life that somebody at the door is about to begin: it may be of before.
-            let mut state = backends.log.state(room).await?;
-            let mut unwritten = state.head == 0;
-            while state.epoch <= epoch || unwritten {
-                state = backends.log.wipe(room).await?;
-                unwritten = false;
+            let state = backends.log.state(room).await?;
+            if (state.epoch <= epoch || state.head == 0) && backends.log.wipe(room).await?.epoch <= epoch {
+                backends.log.wipe(room).await?; // It began in the same millisecond.
             }
         }
     }

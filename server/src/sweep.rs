@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 const DAY_MS: u64 = 86_400_000;
-/// A room that nobody entered is forgotten after this long.
+/// A log without an entry is forgotten after this long.
 const UNUSED_MS: u64 = 600_000;
 /// A room that was created, and that nobody entered, is forgotten after this long.
 const CREATED_MS: u64 = DAY_MS;

@@ -215,14 +215,19 @@ async fn deleted_under_a_visitor(backends: &Backends) {
     let _ = work.await;
 }
 
-#[tokio::test]
-async fn a_room_deleted_under_a_visitor_keeps_what_is_said_afterwards() {
+/// Both kinds of stores, each fresh.
+async fn on_both(check: impl AsyncFn(&Backends)) {
     let dir = tempfile::tempdir().expect("a temporary folder");
-    deleted_under_a_visitor(&embedded(dir.path())).await;
+    check(&embedded(dir.path())).await;
     let (server, stop) = (stores::Redis::start(), CancellationToken::new());
     let dir = tempfile::tempdir().expect("a temporary folder");
-    deleted_under_a_visitor(&on_redis(&server.url(), "", dir.path(), &stop).await.expect("opens")).await;
+    check(&on_redis(&server.url(), "", dir.path(), &stop).await.expect("opens")).await;
     stop.cancel();
+}
+
+#[tokio::test]
+async fn a_room_deleted_under_a_visitor_keeps_what_is_said_afterwards() {
+    on_both(deleted_under_a_visitor).await;
 }
 
 #[tokio::test]
@@ -251,12 +256,7 @@ async fn a_log_without_entries_is_not_due_after_a_restart_either() {
 
 #[tokio::test]
 async fn the_sweep_looks_at_what_is_due() {
-    let dir = tempfile::tempdir().expect("a temporary folder");
-    upkeep(&embedded(dir.path())).await;
-    let (server, stop) = (stores::Redis::start(), CancellationToken::new());
-    let dir = tempfile::tempdir().expect("a temporary folder");
-    upkeep(&on_redis(&server.url(), "", dir.path(), &stop).await.expect("opens")).await;
-    stop.cancel();
+    on_both(upkeep).await;
 }
 
 #[tokio::test]
