@@ -1,4 +1,5 @@
 // The server is killed or drained under a call: the call goes on, nothing is lost.
+import { connect, createServer } from 'node:net';
 import { expect, test } from '../support/people.mjs';
 import { Server } from '../support/server.mjs';
 
@@ -143,6 +144,34 @@ test('a drained server asks for patience and ends in time', async ({ people }) =
   await own.run();
   await closed;
   await ana.isIn();
+  await own.stop();
+});
+
+test('a socket that takes long to close: nothing is written to it, and nothing is lost', async ({ people }) => {
+  const own = await Server.start();
+  // Passes bytes on, and keeps the page's side open for a while after the server has closed its own.
+  let closing = 0;
+  const slow = createServer((page) => {
+    const server = connect(own.port, '127.0.0.1');
+    page.on('error', () => {}).on('close', () => server.destroy()).pipe(server);
+    server.on('error', () => {}).on('data', (bytes) => page.write(bytes)).on('close', () => {
+      closing += 1;
+      setTimeout(() => page.destroy(), 1_500);
+    });
+  });
+  await new Promise((done) => slow.listen(0, '127.0.0.1', done));
+  const ana = await people('Ana', { at: { url: `http://localhost:${slow.address().port}` } });
+  await ana.openChat();
+  const before = closing;
+  await own.signal('SIGTERM');
+  await expect.poll(() => closing, { intervals: [10] }).toBeGreaterThan(before);
+  for (const text of ['one', 'two', 'three']) await ana.says(text);
+  await expect(ana.page.locator('[data-status="pending"]')).toHaveCount(3);
+  await own.run();
+  await ana.isIn();
+  await expect(ana.page.locator('[data-status="stored"]')).toHaveCount(3);
+  await expect(ana.messages()).toHaveText(['one', 'two', 'three']);
+  slow.close();
   await own.stop();
 });
 

@@ -81,24 +81,36 @@ async fn pump(mut socket: WebSocket, epoch: SocketEpoch, mut frames: mpsc::Recei
     if !matches!(socket.state(), State::Open) {
         return post(SocketEvent::Closed(CloseCode::Broken, String::new()));
     }
-    let (mut write, read) = socket.split();
-    let mut read = read.fuse();
     post(SocketEvent::Opened);
     loop {
-        select_biased! {
+        let turn = select_biased! {
             // First, so that nothing is sent on a socket whose end is known already.
-            message = read.next() => if let Some(ended) = ending(message, &post) { return post(ended) },
-            frame = frames.next() => match frame {
-                Some(text) => if write.send(Message::Text(text)).await.is_err() {
-                    return post(SocketEvent::Closed(CloseCode::Broken, String::new()));
-                },
-                None => {
-                    let _ = write.close().await;
-                    return;
+            message = socket.next().fuse() => Turn::Read(message),
+            frame = frames.next() => Turn::Write(frame),
+        };
+        match turn {
+            Turn::Read(message) => {
+                if let Some(ended) = ending(message, &post) {
+                    return post(ended);
                 }
-            },
+            }
+            // A socket that is closing takes nothing more, and the browser complains in the console. What was
+            // not sent is dropped: the close event is on its way, and what matters is sent again.
+            Turn::Write(Some(_)) if !matches!(socket.state(), State::Open) => {}
+            Turn::Write(Some(text)) => {
+                if socket.send(Message::Text(text)).await.is_err() {
+                    return post(SocketEvent::Closed(CloseCode::Broken, String::new()));
+                }
+            }
+            Turn::Write(None) => return,
         }
     }
+}
+
+/// What the pump does next.
+enum Turn {
+    Read(Option<Result<Message, WebSocketError>>),
+    Write(Option<String>),
 }
 
 /// Posts a message; the end of the socket is returned instead.
