@@ -48,6 +48,12 @@ impl Limits {
     pub const RETRY_CAP_MS: u64 = 4_000;
     /// A link that stayed up this long starts counting its retries anew.
     pub const LINK_SETTLED_MS: u64 = 5_000;
+    /// A page whose server speaks another version loads itself again, but not again within this time.
+    pub const RELOAD_EVERY_MS: u64 = 60_000;
+    /// Where the server does not give the page, it is asked for again after this long.
+    pub const RELOAD_AGAIN_MS: u64 = 2_000;
+    /// And for this long; then the person is told.
+    pub const RELOAD_WITHIN_MS: u64 = 60_000;
     /// A server's request to come back later is obeyed up to this long.
     pub const RETRY_HINT_CAP_MS: u64 = 60_000;
 

@@ -178,3 +178,34 @@ fn whoever_waits_at_the_door_hears_that_nothing_can_be_stored() {
         session.handle(now, Event::Socket(opens, SocketEvent::Text(encode(&ServerMsg::Welcome(Box::new(welcome))))));
     assert!(!session.view().store_away, "the seat is stored, so the store is back");
 }
+
+#[test]
+fn a_server_of_another_version_is_met_by_loading_the_page_again_once() {
+    let first = SocketEpoch::from_number(1);
+    let outdated = || Event::Socket(first, SocketEvent::Closed(CloseCode::Version, String::new()));
+    let seated = |reloaded_at| {
+        let mut session = Session::new(1, [1; 16]);
+        let entrance = Entrance { name: "Ana".into(), join: true, reloaded_at, ..Entrance::default() };
+        let _ = session.handle(NOW, Event::Entered("new-version".parse().expect("valid"), entrance));
+        let _ = session.handle(NOW, Event::Socket(first, SocketEvent::Opened));
+        session
+    };
+    let mut session = seated(None);
+    assert_eq!(session.handle(NOW, outdated()), [Effect::Reload], "the seat is kept, and nobody is parted from");
+    assert_eq!(session.view().phase, Phase::Joining);
+    let (mut now, mut asked) = (NOW, 1);
+    while session.view().phase == Phase::Joining {
+        assert!(session.handle(now, Event::NotReloaded).iter().all(|effect| !matches!(effect, Effect::ForgetSeat(_))));
+        now = session.next_deadline().unwrap_or(now);
+        asked += session.handle(now, Event::Tick).iter().filter(|effect| **effect == Effect::Reload).count();
+    }
+    assert_eq!(session.view().phase, Phase::Ended(CloseCode::Version));
+    assert_eq!(asked as u64, 1 + Limits::RELOAD_WITHIN_MS / Limits::RELOAD_AGAIN_MS, "then a person may");
+
+    let ago = |ms: u64| Some(Millis::from_unix(NOW.as_unix() - ms));
+    let mut again = seated(ago(Limits::RELOAD_EVERY_MS - 1));
+    let effects = again.handle(NOW, outdated());
+    assert!(!effects.contains(&Effect::Reload) && again.view().phase == Phase::Ended(CloseCode::Version));
+    let mut later = seated(ago(Limits::RELOAD_EVERY_MS));
+    assert_eq!(later.handle(NOW, outdated()), [Effect::Reload]);
+}

@@ -1,6 +1,7 @@
 // The server is killed or drained under a call: the call goes on, nothing is lost.
 import { connect, createServer } from 'node:net';
 import { expect, test } from '../support/people.mjs';
+import { Door } from '../support/door.mjs';
 import { Server } from '../support/server.mjs';
 
 // The address of a page that is inside is the link for guests; this one goes in as Ana.
@@ -172,6 +173,33 @@ test('a socket that takes long to close: nothing is written to it, and nothing i
   await expect(ana.page.locator('[data-status="stored"]')).toHaveCount(3);
   await expect(ana.messages()).toHaveText(['one', 'two', 'three']);
   slow.close();
+  await own.stop();
+});
+
+test('a server of another version: the page loads itself again, and keeps its seat, its devices and its words', async ({ people }) => {
+  const own = await Server.start();
+  const door = await Door.open(own.port);
+  const ana = await people('Ana', { at: door });
+  const bo = await people('Bo', { at: own, path: `${new URL(ana.page.url()).pathname}?name=Bo&join=1` });
+  await ana.sees('Bo');
+  await ana.button('Mute microphone').click();
+  await expect(bo.tile('Ana')).toHaveAttribute('data-audio', 'off');
+  const seat = await bo.tile('Ana').getAttribute('data-peer');
+  const loaded = await ana.page.evaluate(() => performance.timeOrigin);
+  door.becomeAnotherVersion();
+  await expect.poll(() => door.refused).toBeGreaterThan(1); // It gives no page yet either: the call goes on.
+  await ana.says('said to another version');
+  await expect(bo.messages()).toHaveText(['said to another version']);
+  await expect(bo.tile('Ana')).toHaveAttribute('data-media', 'live');
+  door.becomeOurs();
+  await ana.page.waitForFunction((loaded) => performance.timeOrigin > loaded, loaded);
+  await ana.isIn();
+  await bo.sees('Ana');
+  expect(await bo.tile('Ana').getAttribute('data-peer')).toBe(seat);
+  await expect(bo.tile('Ana')).toHaveAttribute('data-audio', 'off');
+  await expect(bo.page.locator('[data-status="stored"]')).toHaveCount(1);
+  await expect(bo.messages()).toHaveText(['said to another version']);
+  await door.close();
   await own.stop();
 });
 

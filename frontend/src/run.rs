@@ -142,6 +142,14 @@ impl Browser {
             }
             Effect::CopyLink(room) => wasm_bindgen_futures::spawn_local(copy_link(room, self.inbox.clone())),
             Effect::TidyAddress(room) => bar::tidy(&room),
+            Effect::Reload => {
+                let inbox = self.inbox.clone();
+                wasm_bindgen_futures::spawn_local(async move {
+                    if !bar::reload().await {
+                        inbox.post(Event::NotReloaded);
+                    }
+                });
+            }
         }
     }
 

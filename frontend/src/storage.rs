@@ -2,13 +2,14 @@
 
 use crate::bar::asks_for;
 use crate::js;
-use holdfast::RoomId;
 use holdfast::session::{Entrance, Keepsake, Opener};
 use holdfast::view::MediaProblem;
 use holdfast::wire::{decode, encode};
+use holdfast::{Millis, RoomId};
 use web_sys::Storage;
 
 const NAME: &str = "holdfast.name";
+const RELOADED: &str = "holdfast.reloaded";
 
 fn seat_key(room: &RoomId) -> String {
     format!("holdfast.seat.{room}")
@@ -31,6 +32,9 @@ pub fn recall(room: &RoomId, name: String, join: bool) -> Entrance {
         join,
         opener: opener(),
         returned: returned(),
+        reloaded_at: session()
+            .and_then(|store| store.get_item(RELOADED).ok()?)
+            .and_then(|at| Some(Millis::from_unix(at.parse().ok()?))),
         keepsake: kept.and_then(|text| decode::<Keepsake>(&text).ok()),
         unsent: vec![],
         debug: asks_for("debug"),
@@ -73,6 +77,13 @@ pub(crate) fn save_name(name: &str) {
 pub fn save_seat(room: &RoomId, keepsake: &Keepsake) {
     if let Some(store) = session() {
         let _ = store.set_item(&seat_key(room), &encode(keepsake));
+    }
+}
+
+/// Remembers that the page loads itself again now.
+pub(crate) fn save_reload(now: Millis) {
+    if let Some(store) = session() {
+        let _ = store.set_item(RELOADED, &now.as_unix().to_string());
     }
 }
 

@@ -77,7 +77,8 @@ fn first_word(text: &str) -> Option<RoomId> {
         return None;
     }
     let code: String = text[..end].chars().map(|c| if is_hyphen(c) { '-' } else { c }).collect();
-    code.trim_matches('-').parse().ok()
+    let code = code.trim_matches('-');
+    minted(code).or_else(|| code.parse().ok())
 }
 
 #[cfg(test)]
@@ -115,6 +116,8 @@ mod tests {
             "kavotimuresakem",
             "Kavotimuresakem!",
             "the code is kavot imure sakem, at 5",
+            "https://x.example/r/-kavotimuresakem-",
+            "–kavotimuresakem–",
         ] {
             assert_eq!(room_in(text).map(String::from).as_deref(), Some(code), "{text}");
         }

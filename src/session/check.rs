@@ -79,6 +79,7 @@ impl Check {
             | Event::Media(_)
             | Event::Net(_)
             | Event::Intent(_)
+            | Event::NotReloaded
             | Event::Tick => {}
         }
         vec![]

@@ -81,6 +81,8 @@ pub enum Effect {
     CopyText(String),
     /// Copy the room's link and report with [`super::Intent::LinkCopied`] or [`super::Intent::LinkNotCopied`].
     CopyLink(RoomId),
+    /// Load this page again, once the server gives it; report with [`super::Event::NotReloaded`] where it does not.
+    Reload,
     /// Show the room's link as the page's address: what came with the link of this person is not for the others.
     TidyAddress(RoomId),
 }

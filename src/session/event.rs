@@ -87,6 +87,8 @@ pub struct Entrance {
     pub opener: Opener,
     /// The person reloaded the page or went back to it. Browsers repeat then what they said of the first time.
     pub returned: bool,
+    /// When this tab last loaded the page again because the server speaks another version.
+    pub reloaded_at: Option<Millis>,
     /// This tab had a seat in this room.
     pub keepsake: Option<Keepsake>,
     /// Messages that pages which are gone had written here and could not send, oldest first.
@@ -242,6 +244,8 @@ pub enum Event {
     Media(MediaEvent),
     /// What became of [`super::Effect::Try`] with this number.
     Tried(usize, Tried),
+    /// The server did not give the page that [`super::Effect::Reload`] asked for.
+    NotReloaded,
     /// Something with the network.
     Net(NetEvent),
     /// The person wants something.

@@ -63,7 +63,7 @@ impl Session {
             && code != CloseCode::Normal
             && matches!(self.phase, Phase::Lobby | Phase::Joining | Phase::InCall)
         {
-            effects.extend(self.end(now, Phase::Ended(code)));
+            effects.extend(self.stopped(now, code));
         }
         if !was_online && self.link.is_online() && self.phase == Phase::InCall {
             self.announce("Connected to the server again.");

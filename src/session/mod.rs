@@ -18,6 +18,7 @@ mod pace;
 mod people;
 mod pictures;
 mod receipt;
+mod reload;
 mod stay;
 
 pub use debug::Fault;
@@ -44,6 +45,7 @@ use debug::Debug as DebugLog;
 use media::Media;
 use people::Person;
 use receipt::Account;
+use reload::Reload;
 use std::collections::BTreeMap;
 
 /// The seat we hold, from the first `welcome` on.
@@ -103,6 +105,7 @@ pub struct Session {
     /// The browser has put the page aside.
     frozen: bool,
     plain: bool,
+    reload: Reload,
     /// The page checks instead of calling.
     check: Option<Check>,
     debug: Option<DebugLog>,
@@ -151,6 +154,7 @@ impl Session {
             audio_only: false,
             frozen: false,
             plain: false,
+            reload: Reload::default(),
             check: None,
             debug: None,
             account: Account::default(),
@@ -218,6 +222,7 @@ impl Session {
             }
             Event::Net(NetEvent::Offline) => vec![], // A hint only: the link finds out by itself.
             Event::Tried(..) => vec![],              // Nothing is tried here.
+            Event::NotReloaded => self.not_reloaded(now),
             Event::Intent(intent) => self.intent(now, intent),
             Event::Tick => self.tick(now),
         }
@@ -244,6 +249,7 @@ impl Session {
             .chain(chat)
             .chain(self.seat_by)
             .chain(self.media.next_deadline())
+            .chain(self.reload.next_deadline())
             .chain(self.check.as_ref().and_then(Check::next_deadline))
             .min()
     }
@@ -366,6 +372,7 @@ impl Session {
             effects.extend(self.link(now, LinkEvent::Closed(epoch, CloseCode::Broken, String::new())));
         }
         effects.extend(self.history_tick(now));
+        effects.extend(self.reload.tick(now));
         let peers: Vec<PeerId> = self.people.keys().copied().collect();
         for peer in peers {
             let due = self.people.get_mut(&peer).map(|person| person.peer.tick(now)).unwrap_or_default();

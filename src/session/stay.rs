@@ -8,7 +8,7 @@ use crate::inbox::Inbox;
 use crate::link::{LinkEvent, LinkState};
 use crate::time::Millis;
 use crate::view::Phase;
-use crate::wire::{ClientMsg, Name, PeerMsg};
+use crate::wire::{ClientMsg, CloseCode, Name, PeerMsg};
 
 impl Session {
     pub(super) fn entered(&mut self, now: Millis, room: RoomId, entrance: Entrance) -> Vec<Effect> {
@@ -17,6 +17,7 @@ impl Session {
         self.media.set_barred(entrance.barred);
         self.chat.restore(entrance.unsent);
         self.plain = entrance.plain;
+        self.reload.remember(entrance.reloaded_at);
         self.debug = entrance.debug.then(DebugLog::default);
         if self.plain {
             self.link.be_plain();
@@ -106,7 +107,11 @@ impl Session {
         let mut effects = self.drop_people();
         effects.extend(self.link(now, LinkEvent::Stop));
         effects.extend(self.media.stop());
-        effects.extend(self.room.clone().map(Effect::ForgetSeat));
+        // Whoever is to reload finds their seat again.
+        if phase != Phase::Ended(CloseCode::Version) {
+            effects.extend(self.room.clone().map(Effect::ForgetSeat));
+        }
+        self.reload.stop();
         (self.phase, self.seat, self.kept_token, self.lobby) = (phase, None, None, None);
         (self.seat_by, self.read) = (None, Offset::default());
         self.chat.forget_unread();

@@ -22,6 +22,7 @@ impl World {
                     join,
                     opener: Opener::Own,
                     returned: false,
+                    reloaded_at: None,
                     keepsake,
                     unsent,
                     debug: true,
@@ -120,7 +121,8 @@ impl World {
             | Effect::SaveName(_)
             | Effect::CopyText(_)
             | Effect::CopyLink(_)
-            | Effect::TidyAddress(_) => {}
+            | Effect::TidyAddress(_)
+            | Effect::Reload => {}
         }
     }
 

@@ -276,6 +276,7 @@ impl Driver {
                     join,
                     opener: Opener::Own,
                     returned: false,
+                    reloaded_at: None,
                     keepsake,
                     unsent,
                     debug: false,

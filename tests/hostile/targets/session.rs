@@ -111,6 +111,7 @@ fn entrance(bytes: &mut Bytes<'_>) -> Entrance {
         join: !bytes.one_in(8),
         opener: bytes.pick(&[Opener::Own, Opener::Unknown, Opener::Foreign]),
         returned: bytes.one_in(2),
+        reloaded_at: bytes.one_in(4).then(|| Millis::from_unix(BEGIN)),
         keepsake,
         unsent: (0..bytes.below(4)).map(unsent).collect(),
         debug: bytes.one_in(2),

@@ -102,7 +102,7 @@ pub(super) fn pasted_codes(bytes: &[u8]) {
         text += &if bytes.one_in(3) { bytes.text() } else { bytes.pick(PARTS).to_owned() };
     }
     if let Some(room) = room_in(&text) {
-        assert!(room_in(room.as_str()).is_some(), "{text:?} named {room}, which names nothing");
+        assert_eq!(room_in(room.as_str()), Some(room), "{text:?}");
     }
     if let Some(path) = mended(&text) {
         assert!(path.starts_with("/r/") && path != text);
