@@ -8,7 +8,7 @@ use holdfast::{ChatId, LogEpoch, Millis, Offset, PeerId, RoomId};
 use server::backends::{Backends, open_store};
 use server::clock;
 use server::deletion::delete_message;
-use server::queue::worker;
+use server::queue::{Record, worker};
 use server::sweep::{Keep, round};
 use std::sync::Arc;
 use std::time::Duration;
@@ -213,6 +213,34 @@ async fn deleted_under_a_visitor(backends: &Backends) {
     assert_eq!(archived(backends, &hall).await, 1);
     stop.cancel();
     let _ = work.await;
+}
+
+/// A page that hears that its room was deleted reads at once what the archive has: that must be nothing by then.
+async fn the_archive_is_empty_before_the_log_is(backends: &Backends) {
+    let hall = room("deleted-in-steps");
+    let seen = backends.log.append(&hall, joined(1, clock::now()), Offset::default()).await.expect("stored");
+    let records = (1..=3_000).map(|n| Record {
+        room: hall.clone(),
+        offset: Offset { seq: seen.seq + n, ..seen },
+        entry: chat(100_000 + n, clock::now()),
+    });
+    backends.archive.store(records.collect()).await.expect("stored");
+    let watched = async {
+        loop {
+            let wiped = backends.log.state(&hall).await.expect("answers").epoch > seen.epoch;
+            let left = backends.archive.before(&hall, END, 5_000).await.expect("answers").len();
+            if wiped {
+                return left;
+            }
+        }
+    };
+    let (left, deleted) = tokio::join!(watched, server::deletion::delete_room(backends, &hall));
+    assert_eq!((left, deleted), (0, Ok(())), "messages that a page would show again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deleted_room_s_messages_are_read_by_nobody_once_its_log_is_wiped() {
+    on_both(the_archive_is_empty_before_the_log_is).await;
 }
 
 /// Both kinds of stores, each fresh.

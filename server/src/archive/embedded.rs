@@ -222,29 +222,21 @@ impl Archive for EmbeddedArchive {
         })
     }
 
+    fn remove_covered(&self, tombstone: Tombstone, limit: usize) -> Answer<bool> {
+        self.0.write(move |tx| remove_covered(tx, &tombstone, limit))
+    }
+
     fn bury(&self, tombstone: Tombstone, limit: usize) -> Answer<bool> {
         self.0.write(move |tx| {
-            let room = &tombstone.room;
-            let left = match tombstone.what {
-                Deleted::Room(epoch) => {
-                    let until = Offset { epoch, seq: u64::MAX };
-                    let removed = remove_entries(tx, room, until, limit, |_| true)?;
-                    let mut rooms = tx.open_table(ROOMS)?;
-                    let known = rooms.get(room.as_str())?.and_then(|row| parse::<RoomRecord>(row.value()));
-                    if known.is_some_and(|known| known.head <= until) {
-                        rooms.remove(room.as_str())?;
-                    }
-                    removed >= limit as u64
+            let left = !remove_covered(tx, &tombstone, limit)?;
+            if let Deleted::Room(epoch) = tombstone.what {
+                let (room, until) = (tombstone.room.as_str(), Offset { epoch, seq: u64::MAX });
+                let mut rooms = tx.open_table(ROOMS)?;
+                let known = rooms.get(room)?.and_then(|row| parse::<RoomRecord>(row.value()));
+                if known.is_some_and(|known| known.head <= until) {
+                    rooms.remove(room)?;
                 }
-                Deleted::Message(id) => {
-                    let id = id.to_string();
-                    let place = tx.open_table(IDS)?.remove((room.as_str(), id.as_str()))?.map(|place| place.value());
-                    if let Some((epoch, seq)) = place {
-                        tx.open_table(ENTRIES)?.remove((room.as_str(), epoch, seq))?;
-                    }
-                    false
-                }
-            };
+            }
             tx.open_table(GONE)?.insert(tombstone.key().as_str(), (left, to_json(&tombstone).as_slice()))?;
             Ok(!left)
         })
@@ -254,6 +246,25 @@ impl Archive for EmbeddedArchive {
         let room = room.clone();
         let end = Offset { epoch: LogEpoch::from_number(u64::MAX), seq: u64::MAX };
         self.0.write(move |tx| remove_entries(tx, &room, end, limit, |entry| entry.at() < older_than))
+    }
+}
+
+/// Removes what a tombstone covers; true once none is left.
+fn remove_covered(tx: &WriteTransaction, tombstone: &Tombstone, limit: usize) -> Result<bool, redb::Error> {
+    let room = &tombstone.room;
+    match tombstone.what {
+        Deleted::Room(epoch) => {
+            let until = Offset { epoch, seq: u64::MAX };
+            Ok(remove_entries(tx, room, until, limit, |_| true)? < limit as u64)
+        }
+        Deleted::Message(id) => {
+            let id = id.to_string();
+            let place = tx.open_table(IDS)?.remove((room.as_str(), id.as_str()))?.map(|place| place.value());
+            if let Some((epoch, seq)) = place {
+                tx.open_table(ENTRIES)?.remove((room.as_str(), epoch, seq))?;
+            }
+            Ok(true)
+        }
     }
 }
 

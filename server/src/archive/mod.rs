@@ -148,6 +148,10 @@ pub trait Archive: Send + Sync + 'static {
     /// Deletions that are not finished, oldest first.
     fn unfinished(&self, limit: usize) -> Answer<Vec<Tombstone>>;
 
+    /// Removes up to `limit` of the entries that a tombstone covers; true once none is left. The deletion is not finished
+    /// by it.
+    fn remove_covered(&self, tombstone: Tombstone, limit: usize) -> Answer<bool>;
+
     /// Deletes up to `limit` of what a tombstone covers; true once nothing is left, and the deletion is noted as done.
     fn bury(&self, tombstone: Tombstone, limit: usize) -> Answer<bool>;
 

@@ -428,6 +428,10 @@ impl Archive for MongoArchive {
         })
     }
 
+    fn remove_covered(&self, tombstone: Tombstone, limit: usize) -> Answer<bool> {
+        self.ask(move |this| async move { Ok(this.delete_some(covered(&tombstone), limit).await? < limit as u64) })
+    }
+
     fn bury(&self, tombstone: Tombstone, limit: usize) -> Answer<bool> {
         self.ask(move |this| async move {
             if this.delete_some(covered(&tombstone), limit).await? >= limit as u64 {
