@@ -66,6 +66,9 @@ impl Limits {
     pub const SLEPT_MS: u64 = 6_000;
     /// A node that is cut off from the others keeps a socket this long before it asks it to come back, to another node.
     pub const CUT_OFF_SOCKET_MS: u64 = 5_000;
+    /// How much longer a node waits before it takes a seat of another node for away. Its last sign of life may be a beat
+    /// and a ping old; where all nodes lose each other, each must know that before it judges the others.
+    pub const AWAY_ELSEWHERE_EXTRA_MS: u64 = 2_000;
     /// How much longer a node waits before it gives up a seat that another node had.
     pub const LEFT_ELSEWHERE_EXTRA_MS: u64 = 1_000;
     /// A node tells the others this often who is with it.

@@ -430,3 +430,25 @@ fn what_may_not_be_stored_yet_is_not_overtaken() {
     assert!(is(&early, second, Refusal::Busy) && appends(&early).is_empty(), "it waits for the first");
     assert_eq!(appends(&room.handle(at(20), say(first))).len(), 1);
 }
+
+/// Redis goes away for all nodes. Each notices after three seconds, and must not take the others' people for gone before.
+#[test]
+fn silence_that_has_two_sides_is_nobodys_absence() {
+    let mut room = seated();
+    let _ = room.handle(at(2), RoomEvent::Folded { offset: place(0, 2), entry: joined(2) });
+    // The last beat comes just before the page's next ping: its sign of life is two seconds old.
+    let _ = room.handle(at(4_000), seats(2, 11, true, Limits::PING_EVERY_MS));
+    let lost_at = 4_000 + Limits::BEAT_MS - 1;
+    let deaf_at = lost_at + 3_250;
+    let gone = ServerMsg::Presence { peer: PeerId::from_bits(2), here: false };
+    let mut told = |ms: u64| {
+        let mut effects = room.handle(at(ms), RoomEvent::Message { conn: conn(1), msg: ClientMsg::Ping { n: ms } });
+        effects.extend(room.handle(at(ms), RoomEvent::Tick));
+        effects.iter().any(|effect| matches!(effect, RoomEffect::Pass { msg, .. } if *msg == gone))
+    };
+    for ms in (4_000..=deaf_at).step_by(50) {
+        assert!(!told(ms), "{ms}");
+    }
+    // A node that hears goes on judging.
+    assert!(told(deaf_at + 3_000));
+}

@@ -153,7 +153,9 @@ impl Room {
             (None, Link::Silent { heard, .. }) => Some(heard.plus(Limits::LEFT_AFTER_MS)),
             (None, Link::Away { since }) => Some(since.plus(Limits::LEFT_AFTER_MS)),
             (None, Link::Elsewhere { .. }) if !self.hears() => None,
-            (None, Link::Elsewhere { heard, here: true }) => Some(heard.plus(Limits::AWAY_AFTER_MS)),
+            (None, Link::Elsewhere { heard, here: true }) => {
+                Some(heard.plus(Limits::AWAY_AFTER_MS + Limits::AWAY_ELSEWHERE_EXTRA_MS))
+            }
             (None, Link::Elsewhere { heard, here: false }) => {
                 Some(heard.plus(Limits::LEFT_AFTER_MS + Limits::LEFT_ELSEWHERE_EXTRA_MS))
             }

@@ -126,7 +126,7 @@ impl Room {
         if !self.hears() {
             return vec![];
         }
-        if here && silent_ms >= Limits::AWAY_AFTER_MS {
+        if here && silent_ms >= Limits::AWAY_AFTER_MS + Limits::AWAY_ELSEWHERE_EXTRA_MS {
             if let Some(Link::Elsewhere { here, .. }) = self.members.get_mut(&peer).map(|member| &mut member.link) {
                 *here = false;
             }

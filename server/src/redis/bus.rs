@@ -5,7 +5,7 @@ use crate::rooms::Rooms;
 use futures::StreamExt;
 use holdfast::room::RoomEvent;
 use holdfast::wire::NodeMsg;
-use holdfast::{NodeId, RoomId};
+use holdfast::{Limits, NodeId, RoomId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
@@ -29,6 +29,11 @@ const GONE_AFTER: Duration = Duration::from_secs(10);
 /// Nodes heard of within this time before a silence are taken to be there still.
 const OTHERS_REMEMBERED: Duration = Duration::from_secs(60);
 const AFTER_FAILURE: Duration = Duration::from_millis(250);
+// Where Redis goes away for all, a node knows that it hears nothing before the silence of the others counts.
+const _: () = assert!(
+    Limits::BEAT_MS as u128 + Limits::PING_EVERY_MS as u128 + DEAF_AFTER.as_millis() + AFTER_FAILURE.as_millis()
+        < Limits::AWAY_AFTER_MS as u128 + Limits::AWAY_ELSEWHERE_EXTRA_MS as u128
+);
 /// A node that heard itself within this time hears. Where Redis is away for all, each has been silent for longer by the
 /// time the first of them asks.
 const FRESH: Duration = Duration::from_millis(1_500);
