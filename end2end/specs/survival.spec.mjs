@@ -53,6 +53,8 @@ test('a message written while the server was gone survives the death of its page
   await ana.says('second of a dying page');
   await expect(ana.page.locator('[data-status="pending"]')).toHaveCount(2);
   await expect(ana.page.getByText('The others can read it. It will be stored when the server is back.')).toBeVisible();
+  // What another page reads is written down: a page passes on nothing before.
+  await expect(bo.messages()).toHaveText(['before', 'first of a dying page', 'second of a dying page']);
   // The tab is gone with everything in its memory; another tab of the same browser opens the room later.
   const address = straightIn(ana.page);
   const context = ana.page.context();
@@ -62,6 +64,7 @@ test('a message written while the server was gone survives the death of its page
   await again.goto(address);
   await bo.openChat();
   await expect(bo.messages()).toHaveText(['before', 'first of a dying page', 'second of a dying page'], { timeout: 15_000 });
+  await expect(bo.page.locator('[role="log"] [data-status="stored"]')).toHaveCount(3, { timeout: 15_000 });
   await expect(again.locator('main[data-link="online"]')).toBeVisible();
   await again.getByRole('button', { name: 'Open chat' }).click();
   await expect(again.locator('[data-status="pending"]')).toHaveCount(0);
